@@ -1,0 +1,95 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target holds to the same rules: Swift 6 mode, explicit existentials, imports visible where they are used.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "tokenpool",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "tokenpool", targets: ["TokenPoolCLI"]),
+        .executable(name: "tokenpoold", targets: ["TokenPoolDaemon"]),
+        .library(name: "CouchDB", targets: ["CouchDB"]),
+        .library(name: "TokenPool", targets: ["TokenPool"]),
+        .library(name: "TokenPoolWorker", targets: ["TokenPoolWorker"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // Ground floor: what both wings share.
+        .target(name: "CouchDocument", dependencies: [crypto], swiftSettings: strict),
+        .target(name: "DesignDocuments", dependencies: ["CouchDocument"], swiftSettings: strict),
+
+        // Client wing: everything that talks to documents over HTTP.
+        .target(name: "CouchDB", dependencies: ["CouchDocument", "CCurl", logging], swiftSettings: strict),
+        .target(
+            name: "TokenPool",
+            dependencies: [
+                "CouchDB", "CouchDocument", "DesignDocuments", logging, .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Sandboxes", dependencies: ["CouchDocument", "CouchDB", "CArchive", crypto, logging],
+            swiftSettings: strict),
+        .target(
+            name: "TokenPoolWorker",
+            dependencies: [
+                "CouchDB", "CouchDocument", "Sandboxes", "TokenPool", logging, lifecycle,
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "TokenPoolCLI",
+            dependencies: [
+                "CouchDB", "CouchDocument", "DesignDocuments", "Sandboxes", "TokenPool", "TokenPoolWorker", arguments,
+                logging, lifecycle,
+            ], swiftSettings: strict),
+
+        // Server wing: the embedded store and its HTTP face.
+        .target(
+            name: "CouchStore",
+            dependencies: [
+                "CICU", "CJavaScriptCore", "CouchDocument", crypto, logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
+        .target(
+            name: "CouchServer",
+            dependencies: [
+                "CouchDocument", "CouchStore", crypto, logging,
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "TokenPoolDaemon",
+            dependencies: ["CouchServer", "CouchStore", "CouchDocument", arguments, logging, lifecycle],
+            swiftSettings: strict),
+
+        // C libraries of the system.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(
+            name: "CJavaScriptCore", pkgConfig: "javascriptcoregtk-4.1",
+            providers: [.apt(["libjavascriptcoregtk-4.1-dev"])]),
+        .target(
+            name: "CICU",
+            linkerSettings: [.linkedLibrary("icui18n"), .linkedLibrary("icuuc")]),
+    ]
+)

@@ -1,0 +1,17 @@
+#pragma once
+#include <curl/curl.h>
+
+// curl_easy_setopt and its kin are variadic, which Swift can not call: one typed door for each kind of argument.
+static inline CURLcode tp_setopt_long(CURL *h, CURLoption o, long v) { return curl_easy_setopt(h, o, v); }
+static inline CURLcode tp_setopt_off(CURL *h, CURLoption o, curl_off_t v) { return curl_easy_setopt(h, o, v); }
+static inline CURLcode tp_setopt_str(CURL *h, CURLoption o, const char *v) { return curl_easy_setopt(h, o, v); }
+static inline CURLcode tp_setopt_ptr(CURL *h, CURLoption o, void *v) { return curl_easy_setopt(h, o, v); }
+static inline CURLcode tp_setopt_data_cb(CURL *h, CURLoption o, size_t (*f)(char *, size_t, size_t, void *)) {
+  return curl_easy_setopt(h, o, f);
+}
+static inline CURLcode tp_setopt_seek_cb(CURL *h, int (*f)(void *, curl_off_t, int)) {
+  return curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, f);
+}
+static inline CURLcode tp_getinfo_long(CURL *h, CURLINFO i, long *v) { return curl_easy_getinfo(h, i, v); }
+static inline CURLcode tp_getinfo_ptr(CURL *h, CURLINFO i, void **v) { return curl_easy_getinfo(h, i, v); }
+static inline CURLMcode tp_multi_setopt_long(CURLM *m, CURLMoption o, long v) { return curl_multi_setopt(m, o, v); }

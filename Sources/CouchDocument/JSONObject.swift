@@ -1,0 +1,121 @@
+/// The members of a JSON object, in order.
+///
+/// Setting a name that exists replaces the value and keeps its place. Finding a member is a scan in small objects and a
+/// hash look-up in large ones.
+public struct JSONObject: Sendable {
+    /// A name and its value.
+    public typealias Member = (name: String, value: JSON)
+
+    private var storage: [Member] = []
+    /// Name → position, kept once a scan would cost more than a hash.
+    private var positions: [String: Int]?
+    private static let scanLimit = 16
+
+    /// An object without members.
+    public init() {}
+
+    /// An object of these members, in this order. A repeated name keeps its last value and its last place, as CouchDB
+    /// does with `{"a":1,"b":2,"a":3}`.
+    public init(_ members: some Sequence<(String, JSON)>) {
+        for (name, value) in members { appendLast(name, value) }
+    }
+
+    /// Adds a member at the end; an earlier one of that name goes.
+    mutating func appendLast(_ name: String, _ value: JSON) {
+        if position(of: name) != nil { removeValue(forName: name) }
+        append(name, value)
+    }
+
+    private mutating func append(_ name: String, _ value: JSON) {
+        positions?[name] = storage.count
+        storage.append((name, value))
+        if positions == nil && storage.count > Self.scanLimit {
+            positions = Dictionary(uniqueKeysWithValues: storage.enumerated().map { ($0.element.name, $0.offset) })
+        }
+    }
+
+    private func position(of name: String) -> Int? {
+        if let positions { return positions[name] }
+        return storage.firstIndex { $0.name == name }
+    }
+
+    /// The number of members.
+    public var count: Int { storage.count }
+    /// Whether there are no members.
+    public var isEmpty: Bool { storage.isEmpty }
+    /// The names, in order.
+    public var names: [String] { storage.map(\.name) }
+
+    /// The value of that name. Setting `nil` removes the member; setting a new name adds it at the end.
+    public subscript(name: String) -> JSON? {
+        get { position(of: name).map { storage[$0].value } }
+        set {
+            guard let newValue else {
+                removeValue(forName: name)
+                return
+            }
+            if let position = position(of: name) {
+                storage[position].value = newValue
+            } else {
+                append(name, newValue)
+            }
+        }
+    }
+
+    /// The value of that name, or a default to read and to change in place.
+    public subscript(name: String, default fallback: @autoclosure () -> JSON) -> JSON {
+        get { self[name] ?? fallback() }
+        set { self[name] = newValue }
+    }
+
+    /// Removes the member of that name and answers its value.
+    @discardableResult
+    public mutating func removeValue(forName name: String) -> JSON? {
+        guard let position = position(of: name) else { return nil }
+        let value = storage.remove(at: position).value
+        if positions != nil {
+            positions = Dictionary(uniqueKeysWithValues: storage.enumerated().map { ($0.element.name, $0.offset) })
+        }
+        return value
+    }
+
+    /// Takes over every member of the other object; its values win.
+    public mutating func merge(_ other: JSONObject) {
+        for (name, value) in other { self[name] = value }
+    }
+}
+
+extension JSONObject: RandomAccessCollection {
+    /// The position of the first member.
+    public var startIndex: Int { 0 }
+    /// The position after the last member.
+    public var endIndex: Int { storage.count }
+    /// The member at a position.
+    public subscript(position: Int) -> Member { storage[position] }
+}
+
+extension JSONObject: Hashable {
+    /// Equal when the same members stand in the same order.
+    public static func == (left: JSONObject, right: JSONObject) -> Bool {
+        left.storage.count == right.storage.count
+            && zip(left.storage, right.storage).allSatisfy { $0.name == $1.name && $0.value == $1.value }
+    }
+
+    /// Feeds names and values in order.
+    public func hash(into hasher: inout Hasher) {
+        for (name, value) in storage {
+            hasher.combine(name)
+            hasher.combine(value)
+        }
+    }
+}
+
+extension JSONObject: ExpressibleByDictionaryLiteral {
+    /// An object with its members in the order written. A repeated name keeps its last value.
+    public init(dictionaryLiteral elements: (String, JSON)...) { self.init(elements) }
+}
+
+extension JSONObject: CustomStringConvertible {
+    /// The object as compact JSON text.
+    public var description: String { JSON.object(self).description }
+}

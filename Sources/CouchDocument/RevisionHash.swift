@@ -1,0 +1,206 @@
+import Crypto
+
+/// What an attachment adds to the hash of a revision.
+public struct AttachmentDigest: Hashable, Sendable {
+    /// The attachment's name.
+    public let name: String
+    /// Its media type.
+    public let contentType: String
+    /// MD5 of its content, 16 bytes.
+    public let md5: [UInt8]
+
+    /// The three parts that count.
+    public init(name: String, contentType: String, md5: [UInt8]) {
+        self.name = name
+        self.contentType = contentType
+        self.md5 = md5
+    }
+}
+
+extension Revision {
+    /// The revision that CouchDB 3 gives to an edit, so that equal edits on two servers are one revision.
+    ///
+    /// MD5 of Erlang's external term format of `[deleted, previous generation, previous hash, body, attachments]`
+    /// (couch_db:new_revid/1, CouchDB 3.5; observed values in the tests).
+    ///
+    /// - Parameters:
+    ///   - body: The members without those whose names start with `_`.
+    ///   - attachments: In the order of the document's `_attachments`.
+    public init(
+        editing parent: Revision?, isDeleted: Bool, body: JSONObject, attachments: [AttachmentDigest] = []
+    ) {
+        var term = ErlangTerm()
+        term.listHeader(count: 5)
+        term.atom(isDeleted ? "true" : "false")
+        term.integer(parent?.generation ?? 0)
+        if let parent { term.binary(Self.rawHash(parent.hash)) } else { term.integer(0) }
+        term.object(body)
+        if attachments.isEmpty {
+            term.emptyList()
+        } else {
+            term.listHeader(count: attachments.count)
+            for attachment in attachments.reversed() {
+                term.tupleHeader(count: 3)
+                term.binary(attachment.name.utf8)
+                term.binary(attachment.contentType.utf8)
+                term.binary(attachment.md5)
+            }
+            term.emptyList()
+        }
+        term.emptyList()
+        let digest = Insecure.MD5.hash(data: term.bytes)
+        self.init(generation: (parent?.generation ?? 0) + 1, hash: hexadecimal(digest))
+    }
+
+    /// 32 hex digits stand for 16 bytes; any other hash stands for its own text.
+    private static func rawHash(_ hash: String) -> [UInt8] {
+        let digits = Array(hash.utf8)
+        guard digits.count == 32 else { return digits }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: 32, by: 2) {
+            guard let pair = UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16) else {
+                return digits
+            }
+            bytes.append(pair)
+        }
+        return bytes
+    }
+}
+
+/// Bytes as lower-case hex digits.
+public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in bytes {
+        text.append(digits[Int(byte >> 4)])
+        text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+}
+
+/// Writes JSON in Erlang's external term format (https://www.erlang.org/doc/apps/erts/erl_ext_dist), version 131.
+private struct ErlangTerm {
+    private(set) var bytes: [UInt8] = [131]
+
+    mutating func big<Number: FixedWidthInteger>(_ number: Number) {
+        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func atom(_ name: String) {
+        bytes.append(100)
+        big(UInt16(name.utf8.count))
+        bytes.append(contentsOf: name.utf8)
+    }
+
+    mutating func binary(_ content: some Collection<UInt8>) {
+        bytes.append(109)
+        big(UInt32(content.count))
+        bytes.append(contentsOf: content)
+    }
+
+    mutating func listHeader(count: Int) {
+        bytes.append(108)
+        big(UInt32(count))
+    }
+
+    mutating func emptyList() { bytes.append(106) }
+
+    mutating func tupleHeader(count: UInt8) { bytes.append(contentsOf: [104, count]) }
+
+    mutating func integer(_ value: Int) {
+        if let small = UInt8(exactly: value) {
+            bytes.append(contentsOf: [97, small])
+        } else if let medium = Int32(exactly: value) {
+            bytes.append(98)
+            big(medium)
+        } else {
+            var magnitude = value.magnitude
+            var digits: [UInt8] = []
+            while magnitude > 0 {
+                digits.append(UInt8(truncatingIfNeeded: magnitude))
+                magnitude >>= 8
+            }
+            large(digits, isNegative: value < 0)
+        }
+    }
+
+    /// An integer beyond 64 bits, from its decimal digits.
+    mutating func integer(text: String) {
+        var digits: [UInt8] = []
+        for character in text.utf8 where character != UInt8(ascii: "-") {
+            var carry = UInt(character - 0x30)
+            for index in digits.indices {
+                carry += UInt(digits[index]) * 10
+                digits[index] = UInt8(truncatingIfNeeded: carry)
+                carry >>= 8
+            }
+            if carry > 0 { digits.append(UInt8(carry)) }
+        }
+        large(digits, isNegative: text.hasPrefix("-"))
+    }
+
+    private mutating func large(_ digits: [UInt8], isNegative: Bool) {
+        if digits.count < 256 {
+            bytes.append(contentsOf: [110, UInt8(digits.count)])
+        } else {
+            bytes.append(111)
+            big(UInt32(digits.count))
+        }
+        bytes.append(isNegative ? 1 : 0)
+        bytes.append(contentsOf: digits)
+    }
+
+    mutating func value(_ json: JSON) {
+        switch json {
+        case .null: atom("null")
+        case .bool(let flag): atom(flag ? "true" : "false")
+        case .integer(let number): integer(number)
+        case .decimal(let number) where number.isInteger: integer(text: number.text)
+        case .decimal(let number):
+            bytes.append(70)
+            big(number.doubleValue.bitPattern)
+        case .string(let text): binary(text.utf8)
+        case .array(let elements): array(elements)
+        case .object(let members): object(members)
+        }
+    }
+
+    mutating func array(_ elements: [JSON]) {
+        if elements.isEmpty {
+            emptyList()
+        } else if elements.count < 65536, let small = Self.bytes(of: elements) {
+            bytes.append(107)
+            big(UInt16(small.count))
+            bytes.append(contentsOf: small)
+        } else {
+            listHeader(count: elements.count)
+            for element in elements { value(element) }
+            emptyList()
+        }
+    }
+
+    /// The elements as bytes, when every one is an integer from 0 to 255: Erlang writes such a list as a string.
+    private static func bytes(of elements: [JSON]) -> [UInt8]? {
+        var result: [UInt8] = []
+        for element in elements {
+            guard let number = element.intValue, let byte = UInt8(exactly: number) else { return nil }
+            result.append(byte)
+        }
+        return result
+    }
+
+    mutating func object(_ members: JSONObject) {
+        tupleHeader(count: 1)
+        if members.isEmpty {
+            emptyList()
+            return
+        }
+        listHeader(count: members.count)
+        for (name, member) in members {
+            tupleHeader(count: 2)
+            binary(name.utf8)
+            value(member)
+        }
+        emptyList()
+    }
+}

@@ -1,0 +1,5 @@
+import CICU
+import CJavaScriptCore
+import Crypto
+import GRDB
+import Logging
