@@ -82,6 +82,31 @@ let package = Package(
             dependencies: ["CouchServer", "CouchStore", "CouchDocument", arguments, logging, lifecycle],
             swiftSettings: strict),
 
+        // Tests: a room each, and whole journeys against a real server on a real port.
+        .target(
+            name: "TestSupport", dependencies: ["CouchDB", "CouchDocument", "TokenPoolDaemon"], path: "Tests/TestSupport",
+            swiftSettings: strict),
+        .testTarget(name: "CouchDocumentTests", dependencies: ["CouchDocument"], swiftSettings: strict),
+        .testTarget(name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore"], swiftSettings: strict),
+        .testTarget(
+            name: "CouchConformanceTests", dependencies: ["CouchDocument", "TestSupport"],
+            resources: [.copy("Recordings")], swiftSettings: strict),
+        .testTarget(
+            name: "CouchDBTests", dependencies: ["CouchDB", "CouchDocument", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TokenPoolTests",
+            dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool"],
+            swiftSettings: strict),
+        .testTarget(name: "SandboxesTests", dependencies: ["CouchDB", "CouchDocument", "Sandboxes", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TokenPoolWorkerTests",
+            dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolWorker"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolCLI"],
+            swiftSettings: strict),
+
         // C libraries of the system.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
