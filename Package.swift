@@ -37,7 +37,10 @@ let package = Package(
     targets: [
         // Ground floor: what both wings share.
         .target(name: "CouchDocument", dependencies: [crypto], swiftSettings: strict),
-        .target(name: "DesignDocuments", dependencies: ["CouchDocument"], swiftSettings: strict),
+        .target(
+            name: "DesignDocuments", dependencies: ["CouchDocument"], swiftSettings: strict, plugins: ["EmbedViews"]),
+        .plugin(name: "EmbedViews", capability: .buildTool(), dependencies: ["EmbedViewsTool"]),
+        .executableTarget(name: "EmbedViewsTool", swiftSettings: strict),
 
         // Client wing: everything that talks to documents over HTTP.
         .target(name: "CouchDB", dependencies: ["CouchDocument", "CCurl", logging], swiftSettings: strict),
