@@ -62,7 +62,8 @@ let package = Package(
             name: "TokenPoolCLI",
             dependencies: [
                 "CouchDB", "CouchDocument", "DesignDocuments", "Sandboxes", "TokenPool", "TokenPoolWorker", arguments,
-                logging, lifecycle,
+                crypto, logging, lifecycle, .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
 
         // Server wing: the embedded store and its HTTP face.
@@ -87,7 +88,8 @@ let package = Package(
 
         // Tests: a room each, and whole journeys against a real server on a real port.
         .target(
-            name: "TestSupport", dependencies: ["CouchDB", "CouchDocument", "TokenPoolDaemon"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["CouchDB", "CouchDocument", "TokenPoolDaemon"],
+            path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(name: "CouchDocumentTests", dependencies: ["CouchDocument"], swiftSettings: strict),
         .testTarget(name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore"], swiftSettings: strict),
@@ -100,7 +102,9 @@ let package = Package(
             name: "TokenPoolTests",
             dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool"],
             swiftSettings: strict),
-        .testTarget(name: "SandboxesTests", dependencies: ["CouchDB", "CouchDocument", "Sandboxes", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "SandboxesTests", dependencies: ["CouchDB", "CouchDocument", "Sandboxes", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "TokenPoolWorkerTests",
             dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolWorker"],
