@@ -1,0 +1,167 @@
+import CouchDocument
+
+/// In which order a worker takes the rows of a view.
+public enum ClaimOrder: Hashable, Sendable {
+    /// Any; each worker its own, so that many do not reach for the same token.
+    case shuffled
+    /// As the view has them, for views that are ordered by priority; rows of equal keys in any order.
+    case asViewed
+}
+
+/// The rows of a todo view that a worker has read and not yet tried, and what to read next when they run out.
+///
+/// The view may be behind (`update=lazy`), and others take tokens at any time, so a row is a hope: those whose document
+/// is no longer todo are dropped, and losing a write to somebody else is counted. A worker that loses often reads
+/// further down, where others do not.
+public struct ClaimWindow: Sendable {
+    /// What to do to get tokens.
+    public enum Step: Hashable, Sendable {
+        /// Try to write locks on these.
+        case write([Token])
+        /// Read rows of the view and hand them to ``fill(_:asked:totalRows:now:using:)``.
+        case read(Read)
+        /// Wait a moment, then ask again: others are as eager.
+        case pause(Duration)
+        /// There is nothing to claim.
+        case empty
+    }
+
+    /// A read of the view.
+    public struct Read: Hashable, Sendable {
+        /// Whether the view must be up to date.
+        public var isFresh: Bool
+        /// Rows to leave out at the beginning.
+        public var skip: Int
+        /// Rows to read.
+        public var limit: Int
+    }
+
+    /// The order of taking rows.
+    public let order: ClaimOrder
+    /// Rows read and not yet tried, the next one last.
+    private var candidates: [Token] = []
+    private var readAt: Timestamp?
+    private var totalRows = 0
+    /// How many fresh reads come before the next lazy one. Lazy reads that bring only stale rows are not worth it.
+    private var freshReads = 0
+    private var lostShare = 0.0
+    private var barrenRounds = 0
+    private var skip = 0
+    private var isLastEmpty = false
+    private var mustPause = false
+
+    /// After so long the rows are read anew.
+    private static let lifetime = Duration.seconds(5)
+    /// So many rounds through a fresh view without a row to claim are taken for an empty view.
+    private static let barrenLimit = 5
+    private static let furthestSkip = 1000
+
+    /// A window with nothing in it.
+    public init(order: ClaimOrder = .shuffled) { self.order = order }
+
+    /// Begins a claim: forgets rows that are too old, and that the view was empty.
+    public mutating func begin(now: Timestamp) {
+        isLastEmpty = false
+        barrenRounds = 0
+        mustPause = false
+        skip = 0
+        if let readAt, now - readAt > Self.lifetime { candidates = [] }
+    }
+
+    /// What to do next to get `count` tokens.
+    public mutating func next(_ count: Int, using random: inout some RandomNumberGenerator) -> Step {
+        if !candidates.isEmpty {
+            let taken = candidates.suffix(count).reversed()
+            candidates.removeLast(taken.count)
+            return .write(Array(taken))
+        }
+        if isLastEmpty || barrenRounds >= Self.barrenLimit { return .empty }
+        if mustPause {
+            mustPause = false
+            return .pause(.milliseconds(Int.random(in: 10...50, using: &random) << barrenRounds))
+        }
+        let limit = min(512, max(32, 4 * count))
+        var skip = skip
+        if order == .shuffled, skip == 0, lostShare > 0.25, totalRows > limit {
+            skip = Int.random(in: 0...min(totalRows - limit, Self.furthestSkip), using: &random)
+        }
+        return .read(Read(isFresh: freshReads > 0, skip: skip, limit: limit))
+    }
+
+    /// Takes in the rows of a read: the key and the document as it was, `nil` for one that is gone.
+    public mutating func fill(
+        _ rows: [(key: JSON, token: Token?)], asked: Read, totalRows: Int?, now: Timestamp, using random: inout some RandomNumberGenerator
+    ) {
+        readAt = now
+        self.totalRows = totalRows ?? 0
+        let claimable = rows.filter { $0.token.map(Self.isClaimable) ?? false }
+        switch order {
+        case .shuffled:
+            candidates = claimable.compactMap(\.token).shuffled(using: &random)
+        case .asViewed:
+            candidates = []
+            for group in claimable.chunked(by: { $0.key == $1.key }).reversed() {
+                candidates += group.compactMap(\.token).shuffled(using: &random)
+            }
+        }
+        if asked.isFresh {
+            freshReads -= 1
+        } else if candidates.count * 2 <= rows.count {
+            freshReads = 8
+        }
+        guard candidates.isEmpty else {
+            skip = 0
+            return
+        }
+        freshReads = max(1, freshReads)
+        if !asked.isFresh {
+            skip = 0
+        } else if rows.isEmpty && asked.skip == 0 {
+            isLastEmpty = true
+        } else if rows.count < asked.limit {
+            // The end of the view, and rows that all went while we read: once more from the beginning.
+            skip = 0
+            barrenRounds += 1
+            mustPause = rows.isEmpty == false
+        } else {
+            skip = asked.skip + rows.count
+        }
+    }
+
+    /// Takes in how a write went: how many of how many tokens somebody else had taken.
+    public mutating func noteLost(_ lost: Int, of tried: Int, using random: inout some RandomNumberGenerator) {
+        guard tried > 0 else { return }
+        let share = Double(lost) / Double(tried)
+        lostShare = lostShare * 0.7 + share * 0.3
+        if share > 0.5 {
+            // The rest of the window is as stale as what was tried.
+            if order == .shuffled { candidates = [] }
+            freshReads = max(1, freshReads)
+            mustPause = candidates.isEmpty
+        }
+    }
+
+    /// Whether a worker that runs commands may claim it: it is todo now, and no file handle or Disco task.
+    static func isClaimable(_ token: Token) -> Bool {
+        guard token.state == .todo else { return false }
+        guard let pool = token["pool"] else { return token.type != "file" && token.type != "disco" }
+        // Where somebody keeps something else under our name there is no place for a lease.
+        guard pool.objectValue != nil else { return false }
+        return pool["kind"].map { $0 == "command" } ?? (token.type != "file" && token.type != "disco")
+    }
+}
+
+extension Array {
+    /// The elements in runs of neighbours that belong together.
+    fileprivate func chunked(by belongs: (Element, Element) -> Bool) -> [[Element]] {
+        var chunks: [[Element]] = []
+        for element in self {
+            if let last = chunks.last?.last, belongs(last, element) {
+                chunks[chunks.count - 1].append(element)
+            } else {
+                chunks.append([element])
+            }
+        }
+        return chunks
+    }
+}
