@@ -30,7 +30,9 @@ public struct PoolError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// One line for people.
     public var description: String { cause.map { "\(reason): \($0)" } ?? reason }
+}
 
+extension PoolError.Code {
     /// Lets `catch PoolError.Code.contended` match.
-    public static func ~= (code: Code, error: any Error) -> Bool { (error as? PoolError)?.code == code }
+    public static func ~= (code: Self, error: any Error) -> Bool { (error as? PoolError)?.code == code }
 }

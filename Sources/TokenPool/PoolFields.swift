@@ -38,7 +38,7 @@ public struct PoolFields: Hashable, Sendable {
         get { members["attempts"]?.intValue ?? 0 }
         set { members["attempts"] = .integer(newValue) }
     }
-    /// How many tries there may be; see ``RetryPolicy`` for tokens that do not say.
+    /// How many tries there may be; see ``AttemptPolicy`` for tokens that do not say.
     public var maxAttempts: Int? {
         get { members["max_attempts"]?.intValue }
         set { members["max_attempts"] = newValue.map(JSON.integer) }

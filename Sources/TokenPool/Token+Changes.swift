@@ -51,14 +51,14 @@ extension Token {
         for attachment in result.attachments { attach(attachment) }
     }
 
-    /// Ends the present try: into the history with it, then back to the pool or to its end, as ``RetryPolicy`` says.
+    /// Ends the present try: into the history with it, then back to the pool or to its end, as ``AttemptPolicy`` says.
     mutating func retire(_ attempt: Attempt) {
         var pool = pool
         pool.lease = nil
         pool.history.append(attempt)
         if attempt.outcome == .released { pool.attempts = max(0, pool.attempts - 1) }
         self.pool = pool
-        switch RetryPolicy(of: self).decide(after: attempt.outcome, attempt: pool.attempts, now: attempt.ended) {
+        switch AttemptPolicy(of: self).decide(after: attempt.outcome, attempt: pool.attempts, now: attempt.ended) {
         case .retry(let notBefore):
             putBack(notBefore: notBefore)
             noteStatus("queued", at: attempt.ended)

@@ -4,7 +4,7 @@
 /// them. One that does not say gets a single try when its command fails (as with PiCaS, whose `max_scrub` is 0) and
 /// ``lapseLimit`` when its workers vanish, since a lost machine is not the token's fault; but a token that kills its
 /// machines must end some day.
-public struct RetryPolicy: Hashable, Sendable {
+public struct AttemptPolicy: Hashable, Sendable {
     /// What happens next.
     public enum Decision: Hashable, Sendable {
         /// Back to todo, at once or when that moment comes.
