@@ -90,7 +90,8 @@ public struct ClaimWindow: Sendable {
 
     /// Takes in the rows of a read: the key and the document as it was, `nil` for one that is gone.
     public mutating func fill(
-        _ rows: [(key: JSON, token: Token?)], asked: Read, totalRows: Int?, now: Timestamp, using random: inout some RandomNumberGenerator
+        _ rows: [(key: JSON, token: Token?)], asked: Read, totalRows: Int?, now: Timestamp,
+        using random: inout some RandomNumberGenerator
     ) {
         readAt = now
         self.totalRows = totalRows ?? 0

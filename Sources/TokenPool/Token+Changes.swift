@@ -77,13 +77,17 @@ extension Token {
         if let lease {
             pool.history.append(
                 Attempt(
-                    lease: lease.id, worker: lease.worker, host: hostname, started: Timestamp(seconds: lock), ended: now,
+                    lease: lease.id, worker: lease.worker, host: hostname, started: Timestamp(seconds: lock),
+                    ended: now,
                     outcome: .reset))
         }
         putBack(notBefore: nil)
         pool.attempts = 0
         exitCode = ""
-        if let kept { document.attachments = JSONObject(document.attachments.filter { kept.contains($0.name) }.map { ($0.name, $0.value) }) }
+        if let kept {
+            document.attachments = JSONObject(
+                document.attachments.filter { kept.contains($0.name) }.map { ($0.name, $0.value) })
+        }
         if output?.objectValue == nil, output != nil, status != nil { output = "" }
         noteStatus("queued", at: now)
     }
