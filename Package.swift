@@ -71,7 +71,7 @@ let package = Package(
             name: "CouchStore",
             dependencies: [
                 "CICU", "CJavaScriptCore", "CouchDocument", crypto, logging,
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .target(
             name: "CouchServer",

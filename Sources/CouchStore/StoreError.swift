@@ -22,5 +22,49 @@ package struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         self.reason = reason
     }
 
+    package init(_ code: Code, _ reason: String) { self.init(code: code, reason: reason) }
+
     package var description: String { "\(code.word): \(reason)" }
+
+    /// A lost race, in CouchDB's text.
+    package static let conflict = StoreError(.conflict, "Document update conflict.")
+    /// No such document or revision.
+    package static let missing = StoreError(.notFound, "missing")
+    /// The winner is a tombstone.
+    package static let deleted = StoreError(.notFound, "deleted")
+}
+
+extension StoreError.Code {
+    /// The stated revision is not a current one.
+    package static let conflict = Self("conflict", status: 409)
+    /// No such database, document, revision or attachment.
+    package static let notFound = Self("not_found", status: 404)
+    /// The database exists already.
+    package static let exists = Self("file_exists", status: 412)
+    /// The request can not be understood.
+    package static let badRequest = Self("bad_request", status: 400)
+    /// A member whose name starts with `_` and that CouchDB does not know or can not read.
+    package static let documentValidation = Self("doc_validation", status: 400)
+    /// A document id that may not be.
+    package static let illegalDocumentID = Self("illegal_docid", status: 400)
+    /// A database name that may not be.
+    package static let illegalDatabaseName = Self("illegal_database_name", status: 400)
+    /// An attachment stub without an attachment behind it.
+    package static let missingStub = Self("missing_stub", status: 412)
+    /// A validation function said no.
+    package static let forbidden = Self("forbidden", status: 403)
+    /// A validation function wants somebody else.
+    package static let unauthorized = Self("unauthorized", status: 401)
+    /// More bytes than the store takes.
+    package static let tooLarge = Self("too_large", status: 413)
+    /// Another process holds the folder.
+    package static let locked = Self("locked", status: 500)
+    /// The folder or disk can not be written to; reading goes on.
+    package static let readOnly = Self("read_only", status: 500)
+    /// The disk is full; writing works again once there is room.
+    package static let full = Self("insufficient_storage", status: 507)
+    /// The database was deleted, or the store closed, meanwhile.
+    package static let closed = Self("not_found", status: 404)
+    /// Input or output failed, or a file is damaged.
+    package static let failed = Self("internal_server_error", status: 500)
 }
