@@ -43,7 +43,7 @@ let package = Package(
         .executableTarget(name: "EmbedViewsTool", swiftSettings: strict),
 
         // Client wing: everything that talks to documents over HTTP.
-        .target(name: "CouchDB", dependencies: ["CouchDocument", "CCurl", logging], swiftSettings: strict),
+        .target(name: "CouchDB", dependencies: ["CouchDocument", "CCurl", crypto, logging], swiftSettings: strict),
         .target(
             name: "TokenPool",
             dependencies: [

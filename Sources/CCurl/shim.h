@@ -15,3 +15,8 @@ static inline CURLcode tp_setopt_seek_cb(CURL *h, int (*f)(void *, curl_off_t, i
 static inline CURLcode tp_getinfo_long(CURL *h, CURLINFO i, long *v) { return curl_easy_getinfo(h, i, v); }
 static inline CURLcode tp_getinfo_ptr(CURL *h, CURLINFO i, void **v) { return curl_easy_getinfo(h, i, v); }
 static inline CURLMcode tp_multi_setopt_long(CURLM *m, CURLMoption o, long v) { return curl_multi_setopt(m, o, v); }
+// Called when the connection stands and before each sending of the request on it, repeats of libcurl's own included.
+static inline CURLcode tp_setopt_prereq_cb(CURL *h, int (*f)(void *, char *, char *, int, int)) {
+  return curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, f);
+}
+static inline CURLcode tp_global_init(void) { return curl_global_init(CURL_GLOBAL_ALL); }

@@ -1,0 +1,37 @@
+public import CouchDocument
+
+extension Server {
+    private static let userPrefix = "org.couchdb.user:"
+
+    /// The document of a user in `_users`; `nil` when there is none.
+    public func user(_ name: String) async throws -> Document? {
+        try await database("_users").documentIfPresent(Self.userPrefix + name)
+    }
+
+    /// Makes a user, or gives one a new password and roles; other members of the document are kept.
+    ///
+    /// - Parameter password: `nil` keeps the password of a user that exists.
+    @discardableResult
+    public func saveUser(name: String, password: String?, roles: [String] = []) async throws -> Revision {
+        var document =
+            try await user(name)
+            ?? Document(id: Self.userPrefix + name, fields: ["name": .string(name), "type": "user"])
+        if let password { document["password"] = .string(password) }
+        document["roles"] = .array(roles.map(JSON.string))
+        return try await database("_users").save(document)
+    }
+
+    /// Removes a user.
+    ///
+    /// - Throws: ``CouchDBError/notFound`` when there is none.
+    public func deleteUser(_ name: String) async throws {
+        let users = database("_users")
+        let id = Self.userPrefix + name
+        guard let revision = try await users.document(id).revision else {
+            throw CouchDBError(
+                code: .badAnswer, reason: "the document has no revision",
+                attempted: "GET " + users.path(of: id))
+        }
+        try await users.delete(id, revision: revision)
+    }
+}

@@ -1,0 +1,126 @@
+import CCurl
+
+/// What the transport's thread does. Everything here is touched by that thread alone.
+final class TransportLoop {
+    private let multi: UnsafeMutableRawPointer
+    private let settings: TransportSettings
+    private let mailbox: Mailbox
+    private var transfers: [ObjectIdentifier: Transfer] = [:]
+    /// Handles that have done their work and wait for more.
+    private var idle: [EasyHandle] = []
+
+    init(multi: UnsafeMutableRawPointer, settings: TransportSettings, mailbox: Mailbox) {
+        self.multi = multi
+        self.settings = settings
+        self.mailbox = mailbox
+        let limit = settings.maxConnections
+        _ = tp_multi_setopt_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, limit)
+        _ = tp_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, limit)
+    }
+
+    /// Works until it is shut down.
+    func run() {
+        var isRunning = true
+        while isRunning {
+            for command in mailbox.take() where !handle(command) { isRunning = false }
+            var count: Int32 = 0
+            curl_multi_perform(multi, &count)
+            collect()
+            // libcurl shortens the wait to its own next time-out; a command wakes it.
+            if isRunning && mailbox.fallAsleep() { curl_multi_poll(multi, nil, 0, 600_000, nil) }
+        }
+        end(.shutDown)
+    }
+
+    /// Ends without having run.
+    func abandon(_ reason: String) { end(TransportFailure(code: .unreachable, reason: reason)) }
+
+    /// `false`: it is to end.
+    private func handle(_ command: TransportCommand) -> Bool {
+        switch command {
+        case .start(let request, let exchange): start(request, exchange)
+        case .cancel(let exchange):
+            if let transfer = remove(exchange) { transfer.fail(.cancelled) }
+        case .resume(let exchange):
+            if let transfer = transfers[ObjectIdentifier(exchange)] { curl_easy_pause(transfer.handle.raw, 0) }
+        case .shutDown: return false
+        }
+        return true
+    }
+
+    private func start(_ request: TransportRequest, _ exchange: Exchange) {
+        guard !exchange.isCancelled else {
+            exchange.finish(.failure(.cancelled))
+            return
+        }
+        let transfer = Transfer(request, exchange, handle: idle.popLast() ?? EasyHandle())
+        if let failure = transfer.configure(settings) {
+            transfer.fail(failure)
+            recycle(transfer.handle)
+            return
+        }
+        transfers[ObjectIdentifier(exchange)] = transfer
+        if case .source(let source) = request.body {
+            source.start { [mailbox] in mailbox.post(.resume(exchange)) }
+        }
+        let code = curl_multi_add_handle(multi, transfer.handle.raw)
+        if code != CURLM_OK, let transfer = remove(exchange) {
+            transfer.fail(TransportFailure(code: .unreachable, reason: String(cString: curl_multi_strerror(code))))
+        }
+    }
+
+    /// Ends the transfers that libcurl has finished.
+    private func collect() {
+        var rest: Int32 = 0
+        while let message = curl_multi_info_read(multi, &rest) {
+            guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle else { continue }
+            let code = message.pointee.data.result
+            guard let transfer = Transfer.owner(of: easy) else { continue }
+            transfer.complete(code)
+            _ = remove(transfer.exchange)
+        }
+    }
+
+    /// Takes a transfer out, which cuts its connection if it is not finished.
+    private func remove(_ exchange: Exchange) -> Transfer? {
+        guard let transfer = transfers.removeValue(forKey: ObjectIdentifier(exchange)) else { return nil }
+        curl_multi_remove_handle(multi, transfer.handle.raw)
+        transfer.release()
+        recycle(transfer.handle)
+        return transfer
+    }
+
+    private func recycle(_ handle: EasyHandle) {
+        curl_easy_reset(handle.raw)
+        if idle.count < settings.maxConnections { idle.append(handle) }
+    }
+
+    private func end(_ failure: TransportFailure) {
+        for transfer in Array(transfers.values) {
+            _ = remove(transfer.exchange)
+            transfer.fail(failure)
+        }
+        idle = []
+        let (commands, waiters) = mailbox.close()
+        curl_multi_cleanup(multi)
+        for case .start(_, let exchange) in commands { exchange.finish(.failure(failure)) }
+        for waiter in waiters { waiter.resume() }
+    }
+}
+
+/// A libcurl easy handle with the buffer for its messages.
+final class EasyHandle {
+    let raw: UnsafeMutableRawPointer
+    let errorBuffer = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+
+    init() {
+        guard let handle = curl_easy_init() else { fatalError("out of memory") }
+        raw = handle
+        errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    }
+
+    deinit {
+        curl_easy_cleanup(raw)
+        errorBuffer.deallocate()
+    }
+}
