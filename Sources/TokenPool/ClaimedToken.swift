@@ -24,3 +24,14 @@ public struct ClaimedToken: Hashable, Sendable {
         current.pool.history.contains { $0.lease == lease.id }
     }
 }
+
+extension ClaimedToken {
+    /// Takes in that a file was attached, so that the next write of the token keeps it.
+    package mutating func noteAttachment(_ name: String, contentType: String, length: Int, _ revision: Revision) {
+        token.revision = revision
+        token.document.attachments[name] = [
+            "content_type": .string(contentType), "revpos": .integer(revision.generation), "length": .integer(length),
+            "stub": true,
+        ]
+    }
+}

@@ -1,0 +1,164 @@
+import CouchDB
+import CouchDocument
+
+extension Pool {
+    /// How the renewal of a claim went.
+    public enum Renewal: Hashable, Sendable {
+        /// The lease has its new end.
+        case renewed(ClaimedToken)
+        /// Somebody else moved the token on; theirs, or `nil` when it was deleted.
+        case lost(Token?)
+    }
+
+    /// Renews the leases of these claims, all in one request, and answers in their order.
+    ///
+    /// A change by somebody else that left the lease alone is taken over and the renewal written again.
+    public func renew(_ claims: [ClaimedToken], for length: Duration = .seconds(300)) async throws -> [Renewal] {
+        try await write(claims) { claim, token in
+            var lease = claim.lease
+            lease.until = max(lease.until, clock.now() + (token.pool.leaseLength ?? length))
+            token.pool.lease = lease
+        }.map { outcome, claim in
+            switch outcome {
+            case .saved(let token):
+                var claim = claim
+                claim.token = token
+                claim.lease = token.pool.lease ?? claim.lease
+                return .renewed(claim)
+            case .superseded(let current):
+                return .lost(current)
+            }
+        }
+    }
+
+    /// Writes the result of a claim.
+    ///
+    /// A token that failed and has tries left goes back to the pool. When somebody else moved the token on, theirs
+    /// stays; see ``keep(_:of:besides:)`` for the result. Exactly one attempt can end a token.
+    public func finish(_ claim: ClaimedToken, _ result: TokenResult) async throws -> SaveOutcome {
+        try await finish([(claim, result)])[0]
+    }
+
+    /// Writes several results in one request and answers in their order.
+    public func finish(_ results: [(claim: ClaimedToken, result: TokenResult)]) async throws -> [SaveOutcome] {
+        var index = results.startIndex
+        let byLease = Dictionary(results.map { ($0.claim.lease.id, $0.result) }, uniquingKeysWith: { first, _ in first })
+        defer { index = results.endIndex }
+        return try await write(results.map(\.claim)) { claim, token in
+            if let result = byLease[claim.lease.id] { token.finish(result, of: claim) }
+        }.map(\.outcome)
+    }
+
+    /// Hands claims back unfinished, as if they had not been tried but for `scrub_count` and the history.
+    @discardableResult
+    public func release(_ claims: [ClaimedToken], reason: String? = nil) async throws -> [SaveOutcome] {
+        let now = clock.now()
+        return try await write(claims) { claim, token in
+            token.retire(
+                Attempt(
+                    lease: claim.lease.id, worker: claim.worker.name, host: claim.worker.hostname,
+                    started: Timestamp(seconds: claim.lease.since), ended: now, outcome: .released, reason: reason))
+        }.map(\.outcome)
+    }
+
+    /// Ends a claim as PiCaS' `Task.error` does: the token is given up, with a message, however many tries it had left.
+    @discardableResult
+    public func fail(_ claim: ClaimedToken, _ message: String) async throws -> SaveOutcome {
+        let now = clock.now()
+        return try await write([claim]) { claim, token in
+            token.pool.history.append(
+                Attempt(
+                    lease: claim.lease.id, worker: claim.worker.name, host: claim.worker.hostname,
+                    started: Timestamp(seconds: claim.lease.since), ended: now, outcome: .failed, reason: message))
+            token.giveUp(message, at: now)
+        }[0].outcome
+    }
+
+    /// Puts a token back whoever holds it, as PiCaS' `Task.scrub` does.
+    @discardableResult
+    public func scrub(_ id: String) async throws -> Token {
+        let now = clock.now()
+        return try await update(id) { token in
+            guard token.state != .todo else { return false }
+            let lease = token.lease
+            token.retire(
+                Attempt(
+                    lease: lease?.id ?? "", worker: lease?.worker ?? "", host: token.hostname,
+                    started: Timestamp(seconds: max(0, token.lock)), ended: now, outcome: .reset))
+            return true
+        }
+    }
+
+    /// Keeps the result of a claim that somebody else forestalled: as attachment `attempt-<lease id>.json` of what stands.
+    ///
+    /// Not kept when the token says so (`pool.superseded: "drop"`), when it was deleted, or while a worker without a
+    /// lease (PiCaS) holds it: that one would lose its own result, since it can not cope with a new revision.
+    ///
+    /// - Returns: Whether it was kept.
+    public func keep(_ result: TokenResult, of claim: ClaimedToken) async throws -> Bool {
+        for _ in 0..<Self.patience {
+            guard let current = try await database.documentIfPresent(claim.token.id).map(Token.init),
+                !current.pool.dropsSuperseded, current.state != .locked || current.lease != nil
+            else { return false }
+            do {
+                try await database.putAttachment(
+                    "attempt-\(claim.lease.id).json", to: current.id, revision: current.revision,
+                    contentType: "application/json", body: .json(result.record(of: claim)))
+                return true
+            } catch CouchDBError.conflict {
+                continue
+            }
+        }
+        throw PoolError(
+            .contended, "keeping the superseded result of token \"\(claim.token.id)\": others changed it each time")
+    }
+
+    /// Writes a change of each claim's token on the claim's revision, in one request.
+    ///
+    /// Where somebody else wrote meanwhile, the token is read: still ours, so the change is made on theirs and written
+    /// again; already with our result, so an earlier answer was lost; or else superseded.
+    private func write(_ claims: [ClaimedToken], _ change: (ClaimedToken, inout Token) -> Void) async throws
+        -> [(outcome: SaveOutcome, claim: ClaimedToken)]
+    {
+        var outcomes = [SaveOutcome?](repeating: nil, count: claims.count)
+        var pending = claims.indices.map { (index: $0, token: claims[$0].token) }
+        for _ in 0..<Self.patience where !pending.isEmpty {
+            let changed = pending.map { index, token in
+                var token = token
+                change(claims[index], &token)
+                return token
+            }
+            let answers = try await database.bulkSave(changed.map(\.document))
+            var conflicting: [Int] = []
+            for (position, answer) in answers.enumerated() {
+                switch answer {
+                case .saved(_, let revision, _):
+                    outcomes[pending[position].index] = .saved(changed[position].saved(as: revision))
+                case .failed(_, let error):
+                    guard error.code == .conflict else { throw error }
+                    conflicting.append(pending[position].index)
+                }
+            }
+            pending = []
+            guard !conflicting.isEmpty else { break }
+            let current = try await database.documents(conflicting.map { claims[$0].token.id })
+            for (index, document) in zip(conflicting, current) {
+                let token = document.map(Token.init)
+                if let token, claims[index].isHeld(in: token) {
+                    pending.append((index, token))
+                } else if let token, claims[index].isFinished(in: token) {
+                    outcomes[index] = .saved(token)
+                } else {
+                    outcomes[index] = .superseded(token)
+                }
+            }
+        }
+        return try zip(outcomes, claims).map { outcome, claim in
+            guard let outcome else {
+                throw PoolError(
+                    .contended, "writing token \"\(claim.token.id)\": others changed it each time; try again")
+            }
+            return (outcome, claim)
+        }
+    }
+}
