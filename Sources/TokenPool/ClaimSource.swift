@@ -41,7 +41,7 @@ public struct ClaimSource: Hashable, Sendable {
         query.skip = read.skip
         query.includeDocuments = true
         query.reduce = false
-        query.update = read.isFresh ? .true : .lazy
+        if !read.isFresh { query.update = .lazy }
         return query
     }
 }

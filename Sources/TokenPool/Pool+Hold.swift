@@ -41,9 +41,8 @@ extension Pool {
 
     /// Writes several results in one request and answers in their order.
     public func finish(_ results: [(claim: ClaimedToken, result: TokenResult)]) async throws -> [SaveOutcome] {
-        var index = results.startIndex
-        let byLease = Dictionary(results.map { ($0.claim.lease.id, $0.result) }, uniquingKeysWith: { first, _ in first })
-        defer { index = results.endIndex }
+        let byLease = Dictionary(
+            results.map { ($0.claim.lease.id, $0.result) }, uniquingKeysWith: { first, _ in first })
         return try await write(results.map(\.claim)) { claim, token in
             if let result = byLease[claim.lease.id] { token.finish(result, of: claim) }
         }.map(\.outcome)

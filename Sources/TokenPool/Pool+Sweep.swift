@@ -36,7 +36,8 @@ extension Pool {
             var token = token
             token.retire(
                 Attempt(
-                    lease: lease.id, worker: lease.worker, host: token.hostname, started: Timestamp(seconds: lease.since),
+                    lease: lease.id, worker: lease.worker, host: token.hostname,
+                    started: Timestamp(seconds: lease.since),
                     ended: now, outcome: .lapsed))
             token.addError("worker \(lease.worker) was not heard of in time", at: now)
             return token
