@@ -1,0 +1,86 @@
+import ArgumentParser
+import CouchDB
+import CouchDocument
+import DesignDocuments
+import Foundation
+import TokenPool
+
+struct ClaimBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "claim", abstract: "Claim and finish cycles a second of one pilot, no command run.")
+
+    @OptionGroup var options: GlobalOptions
+
+    @Option(help: "Tokens claimed and finished, in each run.")
+    var tokens = 5_000
+
+    @Option(help: "Tokens held at once.")
+    var slots = 32
+
+    @Option(help: "Other tokens that lie in the pool, todo, behind those that are claimed.")
+    var pool = 0
+
+    @Option(help: "Runs; the median is printed.")
+    var runs = 5
+
+    func run() async throws {
+        let server = try options.server()
+        let info = try await server.info()
+        var report = BenchReport(
+            name: "claim",
+            settings: [("tokens", "\(tokens)"), ("slots", "\(slots)"), ("pool", "\(pool)"), ("runs", "\(runs)")])
+        try await BenchDatabase.with(server) { database in
+            for design in DesignDocuments.all { try await database.push(design) }
+            try await BenchTokens.create(pool, prefix: "~rest", in: database)
+            for run in 1...max(1, runs) {
+                options.output.say("run \(run) of \(runs)")
+                try await BenchTokens.create(tokens, prefix: "run\(run)", in: database)
+                _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
+                let elapsed = try await seconds { try await cycle(database, tokens) }
+                report.add("claim + finish", Double(tokens) / elapsed, unit: "tokens/s")
+            }
+        }
+        report.print(to: options.output, server: info)
+    }
+
+    private func cycle(_ database: Database, _ count: Int) async throws {
+        let pool = Pool(database: database)
+        let worker = WorkerIdentity(
+            hostname: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
+            environment: [:])
+        let source = ClaimSource(view: .picasTodo, order: .asViewed)
+        var window = ClaimWindow(order: .asViewed)
+        var finished = 0
+        while finished < count {
+            let claims = try await pool.claim(slots, from: source, as: worker, lease: .seconds(300), window: &window)
+            guard !claims.isEmpty else { throw CommandFailure(message: "the pool ran dry after \(finished) tokens") }
+            let now = pool.clock.now()
+            let results = claims.map { (claim: $0, result: TokenResult(exitCode: 0, started: now, ended: now)) }
+            for outcome in try await pool.finish(results) {
+                guard case .saved = outcome else { throw CommandFailure(message: "a finished token was superseded") }
+            }
+            finished += claims.count
+        }
+    }
+}
+
+/// Tokens to measure with.
+enum BenchTokens {
+    /// Writes todo tokens in batches and reads every row of the answers.
+    static func create(
+        _ count: Int, prefix: String, in database: Database, change: (inout Token) -> Void = { _ in }
+    ) async throws {
+        let batch = 1_000
+        for start in stride(from: 0, to: count, by: batch) {
+            let documents = (start..<min(start + batch, count)).map { number in
+                var token = Token(id: "\(prefix)_" + String(format: "%08d", number))
+                token.input = .string("true")
+                change(&token)
+                return token.document
+            }
+            for outcome in try await database.bulkSave(documents) {
+                if let error = outcome.error { throw error }
+            }
+        }
+    }
+}

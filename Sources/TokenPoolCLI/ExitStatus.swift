@@ -1,0 +1,60 @@
+import ArgumentParser
+import CouchDB
+import Foundation
+
+/// The exit codes of every command.
+enum ExitStatus: Int32 {
+    case success = 0
+    /// The question was understood and answered: no. A set with tokens in error, a document that is not there.
+    case no = 1
+    case usage = 2
+    case unreachable = 3
+    case notAllowed = 4
+
+    /// Prints what an error says to people and ends the process with the code that fits it.
+    static func leave(with error: any Error) -> Never {
+        switch error {
+        case let status as ExitStatus: exit(status.rawValue)
+        case let failure as CommandFailure:
+            FileHandle.standardError.write(Data("tokenpool: \(failure.message)\n".utf8))
+            exit(failure.status.rawValue)
+        case let failure as CouchDBError:
+            FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
+            exit(ExitStatus(failure).rawValue)
+        default: break
+        }
+        let code = TokenPoolCommand.exitCode(for: error)
+        let text = TokenPoolCommand.fullMessage(for: error)
+        if code == .success {
+            FileHandle.standardOutput.write(Data((text.isEmpty ? "" : text + "\n").utf8))
+            exit(success.rawValue)
+        }
+        // The parser's own errors (a flag it does not know) are usage; any other error says why the answer is no.
+        let isUsage = code == .validationFailure
+        if !text.isEmpty {
+            let line = isUsage ? text : "tokenpool: " + text.replacing("Error: ", with: "", maxReplacements: 1)
+            FileHandle.standardError.write(Data((line + "\n").utf8))
+        }
+        exit(isUsage ? usage.rawValue : no.rawValue)
+    }
+
+    /// The code for what a server said, or that it said nothing.
+    init(_ error: CouchDBError) {
+        switch error.code {
+        case .unreachable, .timedOut, .tls, .interrupted: self = .unreachable
+        case .unauthorized, .forbidden: self = .notAllowed
+        default: self = .no
+        }
+    }
+}
+
+extension ExitStatus: Error {}
+
+/// A failure in words, with the exit code that goes with it.
+struct CommandFailure: Error, CustomStringConvertible {
+    /// One line: what was attempted, on what, what to do.
+    let message: String
+    var status = ExitStatus.no
+
+    var description: String { message }
+}
