@@ -50,7 +50,7 @@ let package = Package(
                 "CouchDB", "CouchDocument", "DesignDocuments", logging, .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .target(
-            name: "Sandboxes", dependencies: ["CouchDocument", "CouchDB", "CArchive", crypto, logging],
+            name: "Sandboxes", dependencies: ["CouchDocument", "CouchDB", "CArchive", "CCurl", crypto, logging],
             swiftSettings: strict),
         .target(
             name: "TokenPoolWorker",
