@@ -32,6 +32,7 @@ extension SandboxSpec {
             kind = present[0]
         }
 
+        let source: Source
         switch kind {
         case "folder": source = .folder(path: try reader.required("path", or: "folder"))
         case "archive": source = .archive(path: try reader.required("path", or: "archive"))
@@ -50,8 +51,7 @@ extension SandboxSpec {
                     name: try reader.required("attachment")))
         default: source = .git(try Self.checkouts(fields, reader))
         }
-        name = try reader.text("name")
-        digest = nil
+        var digest: SandboxDigest?
         if let text = try reader.text("sha256") ?? reader.text("digest") {
             guard let value = SandboxDigest(text) else {
                 throw SandboxError(.illFormed, "sandbox.sha256 must be 64 hex digits: \(text)")
@@ -60,6 +60,7 @@ extension SandboxSpec {
         }
         try reader.refuseOthers(
             ["source", "name", "sha256", "digest", "path"] + Self.members[kind]!, "sandbox of kind \(kind)")
+        self.init(name: try reader.text("name"), source: source, digest: digest)
     }
 
     /// What each kind takes beside the common members.
