@@ -47,7 +47,7 @@ let package = Package(
         .target(
             name: "TokenPool",
             dependencies: [
-                "CouchDB", "CouchDocument", "DesignDocuments", logging, .product(name: "Yams", package: "Yams"),
+                "CouchDB", "CouchDocument", "DesignDocuments", crypto, logging, .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .target(
             name: "Sandboxes", dependencies: ["CouchDocument", "CouchDB", "CArchive", "CCurl", crypto, logging],

@@ -1,0 +1,132 @@
+import CouchDB
+import CouchDocument
+import Crypto
+import Foundation
+
+/// Writes tokens of a set in bulk, held, and copes with those that are there already.
+struct TokenBatchWriter: Sendable {
+    let sets: TokenSets
+    let set: String
+    let ifExists: IfExists
+    /// Whether to read what is there before writing: where most of it may be.
+    let looksFirst: Bool
+    let hold: JSON
+
+    /// - Throws: ``TokenIDTaken`` for an id that belongs to a document which is not the set's.
+    func write(_ tokens: [Token]) async throws -> CreationReport {
+        var report = CreationReport()
+        report.tokens = tokens.count
+        var open = tokens.map { token -> Token in
+            var token = token
+            token.lock = TokenState.waitingLock
+            token.pool.hold = hold
+            return token
+        }
+        var looks = looksFirst
+        var failures = 0
+        while !open.isEmpty {
+            let writes = looks ? try await decided(open, &report) : open.map { (token: $0, isNew: true) }
+            let outcomes: [BulkOutcome]
+            do { outcomes = try await sets.database.bulkSave(writes.map(\.token.document)) } catch let error
+                as CouchDBError
+            {
+                // Nobody knows how much of it was written: look, and write the rest.
+                guard failures < 5, Self.isPassing(error) else { throw error }
+                failures += 1
+                looks = true
+                open = writes.map(\.token)
+                try await Task.sleep(for: .milliseconds(200 << failures))
+                continue
+            }
+            var again: [Token] = []
+            for (write, outcome) in zip(writes, outcomes) {
+                switch outcome {
+                case .saved: if write.isNew { report.created += 1 } else { report.updated += 1 }
+                case .failed(_, let error) where error.code == .conflict: again.append(write.token)
+                case .failed(let id, let error):
+                    throw PoolError(.badInput, "creating token \"\(id)\" failed", cause: error.description)
+                }
+            }
+            if !again.isEmpty { failures += 1 }
+            guard failures < 20 else {
+                throw PoolError(.contended, "creating token \"\(again[0].id)\": others change it each time; try again")
+            }
+            open = again
+            looks = true
+        }
+        return report
+    }
+
+    private static func isPassing(_ error: CouchDBError) -> Bool {
+        switch error.code {
+        case .interrupted, .timedOut, .unreachable, .serverError, .tooManyRequests: true
+        default: false
+        }
+    }
+
+    /// What is to be written of these, after a look at what is there.
+    private func decided(_ tokens: [Token], _ report: inout CreationReport) async throws -> [(
+        token: Token, isNew: Bool
+    )] {
+        var writes: [(token: Token, isNew: Bool)] = []
+        for (token, document) in zip(tokens, try await sets.database.documents(tokens.map(\.id))) {
+            guard let present = document.map(Token.init) else {
+                var token = token
+                token.revision = nil
+                writes.append((token, true))
+                continue
+            }
+            guard present.pool.set == set else { throw TokenIDTaken(id: token.id, owner: present.pool.set) }
+            let isSame = Self.isSame(token, present)
+            let isHeld = present.state == .waiting && present.pool.hold != nil
+            if isSame || (!isHeld && ifExists != .update) {
+                report.kept += 1
+            } else if isHeld || present.state == .todo || present.state == .waiting {
+                writes.append((Self.merged(token, into: present), false))
+            } else {
+                report.kept += 1
+                report.tooLate += 1
+            }
+        }
+        return writes
+    }
+
+    /// Members of `pool` that a configuration decides; what it no longer says goes.
+    private static let decidedMembers = [
+        "set", "kind", "priority", "requires", "max_attempts", "command", "environment", "sandbox", "outputs", "logs",
+        "retry_delay", "time_limit", "lease_seconds", "after", "not_before", "superseded",
+    ]
+    /// Fields that tell where a token stands, not what it is.
+    private static let stateFields: Set = [
+        "_id", "_rev", "_attachments", "lock", "done", "hostname", "scrub_count", "exit_code", "error", "uploads",
+        "output",
+        "created", "pool", "status", "times", "progress",
+    ]
+
+    /// Whether the token that is there is what the configuration makes.
+    static func isSame(_ token: Token, _ present: Token) -> Bool {
+        for (name, value) in token.document.fields where !stateFields.contains(name) {
+            guard present[name] == value else { return false }
+        }
+        for name in decidedMembers where token.pool.members[name] != present.pool.members[name] { return false }
+        return token.document.attachments.allSatisfy { name, value in
+            guard let stub = present.document.attachment(name), let text = value["data"]?.stringValue,
+                let data = Data(base64Encoded: text)
+            else { return false }
+            return stub.digest == "md5-" + Data(Insecure.MD5.hash(data: data)).base64EncodedString()
+        }
+    }
+
+    /// The token that is there with the configuration's fields, held.
+    static func merged(_ token: Token, into present: Token) -> Token {
+        var result = present
+        for (name, value) in token.document.fields where !stateFields.contains(name) { result[name] = value }
+        for (name, value) in token.document.attachments { result.document.attachments[name] = value }
+        var pool = present.pool
+        for name in decidedMembers { pool.members[name] = token.pool.members[name] }
+        pool.hold = token.pool.hold
+        result.pool = pool
+        result.lock = TokenState.waitingLock
+        return result
+    }
+}
