@@ -1,0 +1,59 @@
+public import TokenPool
+
+/// How a pilot works.
+public struct PilotOptions: Sendable {
+    /// How many tokens run at once.
+    public var slots = 1
+    /// Where tokens come from.
+    public var source = ClaimSource.view(.picasTodo)
+    /// How long a token stays locked when the pilot is not heard of; renewed at a third of it.
+    public var lease = Duration.seconds(300)
+    /// When no more tokens are taken.
+    public var condition = StopCondition()
+    /// Where the work folders are made; it must exist.
+    public var workDirectory: String
+    /// Whether work folders stay when their tokens are done.
+    public var keepsFolders = false
+    /// The time between TERM and KILL.
+    public var grace = Duration.seconds(10)
+    /// For tokens that set no time limit; `nil` none.
+    public var timeLimit: Duration?
+    /// How many bytes of each log are kept, for tokens that do not say.
+    public var logLimit = 4 << 20
+    /// Files up to this size travel in the request that writes the result; larger ones before it.
+    public var inlineLimit = 64 << 10
+    /// What runs for tokens without a command: program and arguments, with `{templates}`.
+    public var command: [String] = []
+    /// The environment that commands inherit.
+    public var environment: [String: String]
+    /// Where unpacked-once sandboxes are cached; `nil` is `sandboxes` in the work directory.
+    public var sandboxDirectory: String?
+    /// How long a pilot that had contact keeps trying when the server is not heard of.
+    public var patience = Duration.seconds(3600)
+
+    /// The usual settings, with the folder to work in and the environment to hand on.
+    public init(workDirectory: String, environment: [String: String]) {
+        self.workDirectory = workDirectory
+        self.environment = environment
+    }
+}
+
+/// What a pilot tells about its work.
+public enum PilotNews: Sendable {
+    /// These tokens are held now.
+    case claimed([String])
+    /// A token's command starts.
+    case started(token: String)
+    /// A token's try is over and written; whether the token goes back to the pool.
+    case ended(token: String, outcome: Attempt.Outcome, exitCode: Int?, time: Duration, retries: Bool)
+    /// Somebody else moved a token on; whether its result was kept as an attachment.
+    case superseded(token: String, kept: Bool)
+    /// A token was handed back unfinished.
+    case released(token: String)
+    /// A sweep brought tokens back.
+    case swept(SweepReport)
+    /// The pool is empty; the pilot waits.
+    case waiting
+    /// Something went wrong that the pilot goes on after.
+    case trouble(String)
+}

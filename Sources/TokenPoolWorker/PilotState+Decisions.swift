@@ -1,0 +1,150 @@
+import TokenPool
+
+extension PilotState {
+    mutating func take(_ claims: [ClaimedToken], _ now: Timestamp) {
+        if let claimBegan { pace.noteClaim(now - claimBegan) }
+        claimBegan = nil
+        taken += claims.count
+        if claims.isEmpty {
+            if !isPoolEmpty { sweptSinceEmpty = false }
+            isPoolEmpty = true
+            claimAt = now + backOff(after: &emptyClaims, atMost: .seconds(5))
+        } else {
+            forgetEmptiness()
+            queue += claims.map { claim in
+                let length = claim.token.pool.leaseLength ?? lease
+                return (claim, HeldLease(length: length, until: claim.lease.until))
+            }
+        }
+    }
+
+    mutating func forgetEmptiness() {
+        isPoolEmpty = false
+        emptyClaims = 0
+        claimAt = nil
+    }
+
+    /// A pause that doubles each time and differs between pilots.
+    func backOff(after count: inout Int, atMost longest: Duration) -> Duration {
+        let pause = min(.milliseconds(50 << min(count, 10)), longest) * jitter
+        count += 1
+        return pause
+    }
+
+    /// However much the database changes, an idle pilot asks no more often than this.
+    func lastChance(_ now: Timestamp) -> Timestamp { now + .milliseconds(Int(10 * jitter) + min(emptyClaims, 10) * 10) }
+
+    mutating func lose(_ id: String) -> [Action] {
+        if queue.contains(where: { $0.claim.lease.id == id }) {
+            queue.removeAll { $0.claim.lease.id == id }
+            return []
+        }
+        guard running[id] != nil else { return [] }
+        _ = running[id]?.lease.handle(.lost)
+        return stop(id, .leaseLost, killAt: started)
+    }
+
+    private mutating func stop(_ id: String, _ reason: StopReason, killAt: Timestamp) -> [Action] {
+        guard let run = running[id], !run.isReporting else { return [] }
+        if run.killAt == nil {
+            running[id]?.killAt = killAt
+            return [.terminate(lease: id, reason)]
+        }
+        return []
+    }
+
+    /// The first time softly, then at once.
+    mutating func stopAll(_ now: Timestamp) -> [Action] {
+        var actions: [Action] = []
+        for id in running.keys.sorted() {
+            actions += stop(id, .pilotEnds, killAt: now + grace)
+            if stops > 1, running[id]?.isReporting == false {
+                running[id]?.killAt = now + .seconds(5)
+                actions.append(.kill(lease: id))
+            }
+        }
+        if !queue.isEmpty {
+            handingBack += 1
+            actions.append(.handBack(queue.map(\.claim)))
+            queue = []
+        }
+        return actions
+    }
+
+    /// Everything that follows from the time and from what is free.
+    mutating func advance(_ now: Timestamp) -> [Action] {
+        guard !isFinished else { return [] }
+        var actions = watch(now)
+        if !isStopping {
+            while busy < slots, !queue.isEmpty, running.count < slots * 4 + 256 {
+                let (claim, lease) = queue.removeFirst()
+                let limit = claim.token.pool.timeLimit ?? timeLimit
+                running[claim.lease.id] = Running(
+                    claim: claim, lease: lease, started: now, deadline: limit.map { now + $0 })
+                actions.append(.run(claim))
+            }
+        }
+        let mayTake = isStopping ? 0 : condition.remaining(taken: taken, started: started, now: now) ?? .max
+        if mayTake > 0 { actions += seek(upTo: mayTake, now) }
+        if running.isEmpty, queue.isEmpty, claimBegan == nil, !isSweeping, handingBack == 0,
+            mayTake == 0 || isExhausted
+        {
+            isFinished = true
+            actions.append(.finish)
+        }
+        return actions
+    }
+
+    /// Whether the pool has nothing more for a pilot that does not wait.
+    private var isExhausted: Bool { !condition.waits && isPoolEmpty && sweptSinceEmpty && retries.isEmpty }
+
+    private mutating func seek(upTo mayTake: Int, _ now: Timestamp) -> [Action] {
+        var actions: [Action] = []
+        let isRetryDue = isPoolEmpty && retries.contains { $0 <= now }
+        if !isSweeping, now >= sweepAt || isRetryDue || (isPoolEmpty && !sweptSinceEmpty) {
+            isSweeping = true
+            sweepBegan = now
+            actions.append(.sweep)
+        }
+        guard claimBegan == nil, claimAt.map({ $0 <= now }) ?? true, !isExhausted || !running.isEmpty || condition.waits
+        else { return actions }
+        let starts = running.values.filter { !$0.isReporting }.map(\.started)
+        let wanted = min(mayTake, pace.wanted(slots: slots, running: starts, now: now) - queue.count)
+        // Half of what is wanted is still there: a later claim brings more at once.
+        guard wanted > 0, busy < slots || queue.count <= wanted else { return actions }
+        claimBegan = now
+        actions.append(.claim(wanted))
+        return actions
+    }
+
+    /// Leases to renew, limits that are over, graces that ended.
+    private mutating func watch(_ now: Timestamp) -> [Action] {
+        var actions: [Action] = []
+        var renewals: [ClaimedToken] = []
+        for id in running.keys {
+            guard var run = running[id], !run.isReporting else { continue }
+            let action = run.lease.handle(.tick(now: now))
+            running[id] = run
+            switch action {
+            case .none: break
+            case .renew: renewals.append(run.claim)
+            case .stopWork: actions += lose(id)
+            }
+            if let deadline = run.deadline, now >= deadline {
+                running[id]?.deadline = nil
+                actions += stop(id, .timeLimit(deadline - run.started), killAt: now + grace)
+            }
+            if let killAt = running[id]?.killAt, now >= killAt {
+                running[id]?.killAt = now + .seconds(5)
+                actions.append(.kill(lease: id))
+            }
+        }
+        for index in queue.indices where queue[index].lease.handle(.tick(now: now)) == .renew {
+            renewals.append(queue[index].claim)
+        }
+        // What lapsed before it was started is no longer ours.
+        queue.removeAll { $0.lease.isOver }
+        if !renewals.isEmpty { actions.append(.renew(renewals)) }
+        return actions
+    }
+}

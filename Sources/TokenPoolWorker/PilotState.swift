@@ -1,0 +1,188 @@
+public import TokenPool
+
+/// What a pilot knows and decides: which tokens it runs, when it claims, renews, stops and ends.
+///
+/// A value with events in and actions out; ``Pilot`` carries the actions out and reports what came of them.
+public struct PilotState: Sendable {
+    /// What happened.
+    public enum Event: Sendable {
+        /// Time passed.
+        case tick
+        /// A claim ended with these tokens; none when the pool is empty.
+        case claimed([ClaimedToken])
+        /// A claim failed; it may do better later.
+        case claimFailed
+        /// A sweep ended; whether it made tokens free.
+        case swept(freed: Bool)
+        /// A token's command ended, or could not start; its result is on the way.
+        case ended(lease: String)
+        /// A token's result is written or superseded. It may be tried again at that moment.
+        case reported(lease: String, retryAt: Timestamp?)
+        /// A renewal was answered.
+        case renewed(lease: String, ClaimedToken)
+        /// Somebody else has the token now.
+        case lost(lease: String)
+        /// A renewal could not be written.
+        case renewalFailed(leases: [String])
+        /// Tokens that were never started are handed back.
+        case handedBack
+        /// Something in the database changed.
+        case poolChanged
+        /// A person or the batch system wants the pilot to end; once more: at once.
+        case stop
+    }
+
+    /// What to do.
+    public enum Action: Hashable, Sendable {
+        /// Claim up to so many tokens.
+        case claim(Int)
+        /// Look for lapsed leases and due tokens.
+        case sweep
+        /// Run a token.
+        case run(ClaimedToken)
+        /// End a token's command, softly.
+        case terminate(lease: String, StopReason)
+        /// End a token's command at once.
+        case kill(lease: String)
+        /// Renew these leases.
+        case renew([ClaimedToken])
+        /// Hand these back; they were not started.
+        case handBack([ClaimedToken])
+        /// Nothing is left to do.
+        case finish
+    }
+
+    /// Why a command is ended.
+    public enum StopReason: Hashable, Sendable {
+        /// It took too long.
+        case timeLimit(Duration)
+        /// The pilot ends.
+        case pilotEnds
+        /// The lease is over.
+        case leaseLost
+    }
+
+    struct Running: Sendable {
+        var claim: ClaimedToken
+        var lease: HeldLease
+        var started: Timestamp
+        var deadline: Timestamp?
+        var killAt: Timestamp?
+        var isReporting = false
+    }
+
+    let slots: Int
+    let lease: Duration
+    let grace: Duration
+    let timeLimit: Duration?
+    let condition: StopCondition
+    let started: Timestamp
+
+    var queue: [(claim: ClaimedToken, lease: HeldLease)] = []
+    var running: [String: Running] = [:]
+    /// Tokens taken since the start.
+    public private(set) var taken = 0
+    var pace = Pace()
+    var claimBegan: Timestamp?
+    var claimAt: Timestamp?
+    var emptyClaims = 0
+    var isPoolEmpty = false
+    var isSweeping = false
+    var sweptSinceEmpty = false
+    var sweepAt: Timestamp
+    var sweepBegan: Timestamp
+    var retries: [Timestamp] = []
+    var handingBack = 0
+    var stops = 0
+    var isFinished = false
+    /// Between 0.5 and 1.5, this pilot's own: so that pilots started together do not act together.
+    let jitter: Double
+
+    /// The state of a pilot that starts now.
+    ///
+    /// - Parameters:
+    ///   - grace: The time between TERM and KILL.
+    ///   - timeLimit: For tokens that set none.
+    ///   - jitter: Between 0.5 and 1.5; multiplies pauses.
+    public init(
+        slots: Int, lease: Duration, grace: Duration, timeLimit: Duration? = nil, condition: StopCondition,
+        started: Timestamp, jitter: Double = 1
+    ) {
+        self.slots = max(1, slots)
+        self.lease = lease
+        self.grace = grace
+        self.timeLimit = timeLimit
+        self.condition = condition
+        self.started = started
+        self.jitter = jitter
+        sweepBegan = started
+        sweepAt = started + min(lease / 3, .seconds(30)) * jitter
+    }
+
+    /// Whether new tokens are taken no more.
+    public var isStopping: Bool { stops > 0 }
+    /// The tokens whose commands run.
+    public var runningTokens: [ClaimedToken] { running.values.filter { !$0.isReporting }.map(\.claim) }
+    /// Slots in use.
+    var busy: Int { running.values.count { !$0.isReporting } }
+
+    /// Takes in what happened and says what to do.
+    public mutating func handle(_ event: Event, now: Timestamp) -> [Action] {
+        var actions: [Action] = []
+        switch event {
+        case .tick: break
+        case .claimed(let claims): take(claims, now)
+        case .claimFailed:
+            claimBegan = nil
+            claimAt = now + backOff(after: &emptyClaims, atMost: .seconds(10))
+        case .swept(let freed):
+            isSweeping = false
+            sweptSinceEmpty = true
+            retries.removeAll { $0 <= sweepBegan }
+            sweepAt = now + min(lease / 3, .seconds(30)) * jitter
+            if freed { forgetEmptiness() }
+        case .ended(let id):
+            if let run = running[id] { pace.note(now - run.started) }
+            running[id]?.isReporting = true
+        case .reported(let id, let retryAt):
+            running[id] = nil
+            if let retryAt, retryAt > now { retries.append(retryAt) } else if retryAt != nil { forgetEmptiness() }
+        case .renewed(let id, let claim):
+            running[id]?.claim = claim
+            _ = running[id]?.lease.handle(.renewed(until: claim.lease.until))
+            if let index = queue.firstIndex(where: { $0.claim.lease.id == id }) {
+                queue[index].claim = claim
+                _ = queue[index].lease.handle(.renewed(until: claim.lease.until))
+            }
+        case .lost(let id): actions += lose(id)
+        case .renewalFailed(let ids):
+            for id in ids {
+                if running[id]?.lease.handle(.renewalFailed(now: now)) == .stopWork { actions += lose(id) }
+                if let index = queue.firstIndex(where: { $0.claim.lease.id == id }) {
+                    _ = queue[index].lease.handle(.renewalFailed(now: now))
+                }
+            }
+        case .handedBack: handingBack -= 1
+        case .poolChanged: if isPoolEmpty { claimAt = min(claimAt ?? now, max(now, lastChance(now))) }
+        case .stop:
+            stops += 1
+            actions += stopAll(now)
+        }
+        return actions + advance(now)
+    }
+
+    /// When it wants to be asked again if nothing happens.
+    public func nextWake(now: Timestamp) -> Timestamp {
+        var moments = [now + .seconds(1)]
+        for run in running.values where !run.isReporting {
+            moments.append(run.lease.nextEvent)
+            if let deadline = run.deadline { moments.append(deadline) }
+            if let killAt = run.killAt { moments.append(killAt) }
+        }
+        moments += queue.map(\.lease.nextEvent)
+        if let claimAt, claimBegan == nil { moments.append(claimAt) }
+        if let prefetch = pace.prefetchMoment(running: running.values.map(\.started), now: now) { moments.append(prefetch) }
+        if isPoolEmpty { moments += retries }
+        return moments.min() ?? now
+    }
+}
