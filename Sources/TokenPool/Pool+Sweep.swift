@@ -59,6 +59,25 @@ extension Pool {
         return report
     }
 
+    /// Frees waiting tokens that have no time to wait for and whose `after` is done by now.
+    ///
+    /// For those that nobody freed when the last thing they waited for was done. Looks at `limit` tokens.
+    public func releaseDependents(now: Timestamp? = nil, limit: Int = 1000) async throws -> SweepReport {
+        let waiting = try await sweepPage(.waiting, from: 0, through: Timestamp(seconds: 0), limit: limit)
+            .filter { $0.state == .waiting && $0.pool.hold == nil && !$0.pool.after.isEmpty }
+        var report = SweepReport()
+        report.released = try await writeSwept(try await readyTokens(waiting)).map(\.id)
+        return report
+    }
+
+    /// Whether any token waits for another.
+    public func hasDependents() async throws -> Bool {
+        var query = ViewQuery()
+        query.limit = 1
+        query.reduce = false
+        return try await !database.view(.dependents, query).rows.isEmpty
+    }
+
     /// Frees the tokens that waited for one of these to be done, where nothing else holds them back.
     public func releaseDependents(of ids: [String], now: Timestamp? = nil) async throws -> SweepReport {
         var report = SweepReport()

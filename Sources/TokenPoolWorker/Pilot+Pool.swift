@@ -1,0 +1,140 @@
+import CouchDB
+import TokenPool
+
+// What a pilot asks of the pool; every answer becomes an event.
+extension Pilot {
+    func claim(_ count: Int) async {
+        // Only one claim is under way at a time, so nobody else uses the window meanwhile.
+        var window = shared.withLock { $0.window }
+        do {
+            let claims = try await pool.claim(
+                count, from: options.source, as: identity, lease: options.lease, window: &window)
+            noteContact()
+            if claims.isEmpty { watchChanges() } else { tell(.claimed(claims.map(\.token.id))) }
+            inbox.yield(.claimed(claims))
+        } catch {
+            fail(error)
+            inbox.yield(.claimFailed)
+        }
+        let kept = window
+        shared.withLock { $0.window = kept }
+    }
+
+    /// Decides whether a failed claim ends the pilot: what will not go away does, and a server that stays away too long.
+    private func fail(_ error: any Error) {
+        let now = pool.clock.now()
+        let patience = options.patience
+        let isLasting: Bool
+        switch error {
+        case let error as CouchDBError:
+            switch error.code {
+            case .unauthorized, .forbidden, .notFound, .badRequest, .tls: isLasting = true
+            default: isLasting = shared.withLock { !$0.hadContact || now - $0.lastContact > patience }
+            }
+        default: isLasting = !(error is CancellationError)
+        }
+        guard isLasting else { return trouble("claiming failed, trying again: \(error)") }
+        shared.withLock { $0.failure = $0.failure ?? error }
+        inbox.yield(.stop)
+    }
+
+    func renew(_ claims: [ClaimedToken]) async {
+        do {
+            for (claim, renewal) in zip(claims, try await pool.renew(claims, for: options.lease)) {
+                switch renewal {
+                case .renewed(let renewed):
+                    shared.withLock { $0.controls[claim.lease.id] }?.claim = renewed
+                    inbox.yield(.renewed(lease: claim.lease.id, renewed))
+                case .lost: inbox.yield(.lost(lease: claim.lease.id))
+                }
+            }
+            noteContact()
+        } catch {
+            trouble("renewing \(claims.count) leases failed: \(error)")
+            inbox.yield(.renewalFailed(leases: claims.map(\.lease.id)))
+        }
+    }
+
+    func handBack(_ claims: [ClaimedToken]) async {
+        do {
+            let pool = pool
+            try await retrying(patience: .seconds(60), pool.clock) {
+                try await pool.release(claims, reason: "the worker ended before it was started")
+            }
+            for claim in claims { tell(.released(token: claim.token.id)) }
+        } catch {
+            trouble("handing back \(claims.count) tokens failed, their leases will lapse: \(error)")
+        }
+        inbox.yield(.handedBack)
+    }
+
+    func sweep() async {
+        var freed = false
+        do {
+            for report in [
+                try await pool.sweepExpiredLeases(), try await pool.releaseDue(), try await pool.releaseDependents(),
+            ] where !report.isEmpty {
+                freed = freed || !report.returned.isEmpty || !report.released.isEmpty
+                tell(.swept(report))
+            }
+            let hasDependents = try await pool.hasDependents()
+            shared.withLock { $0.hasDependents = hasDependents }
+        } catch CouchDBError.notFound {
+            // A database with PiCaS' views alone: nothing of ours waits there, but lapsed leases stay.
+            sayOnce("the views of \"tokenpool\" are missing, so lapsed leases are not taken back: run `tokenpool views push`")
+            shared.withLock { $0.hasDependents = false }
+        } catch {
+            trouble("looking for lapsed leases failed: \(error)")
+        }
+        inbox.yield(.swept(freed: freed))
+    }
+
+    func releaseDependents(of id: String, _ set: String?) async {
+        do {
+            let report = try await pool.releaseDependents(of: [id] + (set.map { ["set_" + $0] } ?? []))
+            if !report.isEmpty {
+                tell(.swept(report))
+                inbox.yield(.poolChanged)
+            }
+        } catch CouchDBError.notFound {
+            shared.withLock { $0.hasDependents = false }
+        } catch {
+            trouble("freeing what waited for token \"\(id)\" failed, a sweep will do it: \(error)")
+        }
+    }
+
+    private func sayOnce(_ text: String) {
+        if shared.withLock({ $0.troubles.insert(text).inserted }) { trouble(text) }
+    }
+
+    /// Follows the database's changes while the pool is empty, on one request at a time.
+    ///
+    /// The feed is only for speed: a pilot without it asks again after a growing pause.
+    private func watchChanges() {
+        guard options.condition.waits else { return }
+        let isFirst = shared.withLock { shared in
+            defer { shared.isWatching = true }
+            return !shared.isWatching
+        }
+        guard isFirst else { return }
+        tell(.waiting)
+        let watch = Task {
+            defer { self.shared.withLock { $0.isWatching = false } }
+            var query = ChangesQuery(since: "now")
+            query.limit = 1
+            do {
+                // What came between the empty answer and now would be missed without a look after the feed began.
+                query.since = try await self.pool.database.info().updateSequence
+                self.inbox.yield(.poolChanged)
+                let page = try await self.pool.database.changes(query, waiting: .seconds(30))
+                if !page.results.isEmpty { self.inbox.yield(.poolChanged) }
+            } catch is CancellationError {
+                return
+            } catch {
+                self.logger.debug("no changes feed", metadata: ["error": "\(error)"])
+                self.sayOnce("the changes feed failed, asking now and then instead: \(error)")
+            }
+        }
+        shared.withLock { $0.watch = watch }
+    }
+}

@@ -1,0 +1,198 @@
+import CouchDB
+public import Logging
+public import ServiceLifecycle
+import Synchronization
+public import TokenPool
+
+/// Claims tokens, runs them in their sandboxes, and reports what came of them.
+///
+/// Ends when its ``StopCondition`` says so, or when it is told to: by ``stop()``, or as a service by graceful shutdown.
+/// Then it claims no more, ends the commands that run (TERM, after a grace KILL), attaches their outputs so far, and hands
+/// the tokens back; so does a cancelled task.
+///
+/// A pilot runs once.
+public final class Pilot: Service {
+    /// Where it takes tokens from.
+    public let pool: Pool
+    /// Its name in leases.
+    public let identity: WorkerIdentity
+    let options: PilotOptions
+    let logger: Logger
+    let tell: @Sendable (PilotNews) -> Void
+    let events: AsyncStream<PilotState.Event>
+    let inbox: AsyncStream<PilotState.Event>.Continuation
+
+    /// What the tasks of a pilot share.
+    struct Shared {
+        var controls: [String: RunControl] = [:]
+        var window: ClaimWindow
+        var failure: (any Error)?
+        var hadContact = false
+        var lastContact: Timestamp
+        var armedWake: Timestamp?
+        var isWatching = false
+        var watch: Task<Void, Never>?
+        var hasDependents = true
+        var troubles: Set<String> = []
+    }
+    // Protects what the loop and the tasks that it starts both touch.
+    let shared: Mutex<Shared>
+    let threads = BlockingThreads()
+
+    /// A pilot that has not begun.
+    ///
+    /// - Parameter report: Hears of what happens, from any thread, in order for each token.
+    public init(
+        pool: Pool, options: PilotOptions, identity: WorkerIdentity, logger: Logger = Logger(label: "tokenpool.worker"),
+        report: @escaping @Sendable (PilotNews) -> Void = { _ in }
+    ) {
+        self.pool = pool
+        self.options = options
+        self.identity = identity
+        self.logger = logger
+        tell = report
+        (events, inbox) = AsyncStream.makeStream()
+        shared = Mutex(Shared(window: ClaimWindow(order: options.source.order), lastContact: pool.clock.now()))
+    }
+
+    /// Asks it to end: softly the first time, at once the second time. Returns immediately.
+    public func stop() { inbox.yield(.stop) }
+
+    /// Works until the stop condition is met or it is told to stop.
+    ///
+    /// - Throws: What kept it from working at all: no such database or view, not allowed, server not reached.
+    public func run() async throws {
+        // Shielded from the caller's cancellation, under which it could not hand tokens back.
+        let work = Task { try await self.work() }
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                try await work.value
+            } onGracefulShutdown: {
+                self.stop()
+            }
+        } onCancel: {
+            self.stop()
+        }
+    }
+
+    private func work() async throws {
+        let clock = pool.clock
+        let runner = try TokenRunner(pool: pool, options: options, threads: threads)
+        let reporter = Reporter(
+            pool: pool, writer: ResultWriter(pool: pool, patience: options.patience), lease: options.lease,
+            patience: options.patience)
+        var state = PilotState(
+            slots: options.slots, lease: options.lease, grace: options.grace, timeLimit: options.timeLimit,
+            condition: options.condition, started: clock.now(), jitter: Double.random(in: 0.5...1.5))
+        let heartbeat = Heartbeat(pool: pool, identity: identity, slots: options.slots, started: clock.now())
+        await withTaskGroup(of: Void.self) { group in
+            let pulse = Task { await heartbeat.beat(every: options.lease / 3, trouble: self.trouble) }
+            inbox.yield(.tick)
+            loop: for await event in events {
+                let now = clock.now()
+                for action in state.handle(event, now: now) {
+                    if action == .finish { break loop }
+                    perform(action, runner, reporter, in: &group)
+                }
+                heartbeat.note(state.runningTokens.map(\.token.id))
+                arm(state.nextWake(now: now), now, in: &group)
+            }
+            group.cancelAll()
+            pulse.cancel()
+            let watch = shared.withLock { $0.watch }
+            watch?.cancel()
+            await pulse.value
+            await watch?.value
+            await group.waitForAll()
+        }
+        await heartbeat.end(trouble: trouble)
+        if let failure = shared.withLock({ $0.failure }) { throw failure }
+    }
+
+    private func perform(
+        _ action: PilotState.Action, _ runner: TokenRunner, _ reporter: Reporter, in group: inout TaskGroup<Void>
+    ) {
+        switch action {
+        case .claim(let count): group.addTask { await self.claim(count) }
+        case .sweep: group.addTask { await self.sweep() }
+        case .run(let claim):
+            let control = RunControl(claim)
+            shared.withLock { $0.controls[claim.lease.id] = control }
+            tell(.started(token: claim.token.id))
+            group.addTask { await self.run(control, runner, reporter) }
+        case .terminate(let lease, let reason): shared.withLock { $0.controls[lease] }?.terminate(reason)
+        case .kill(let lease): shared.withLock { $0.controls[lease] }?.kill()
+        case .renew(let claims): group.addTask { await self.renew(claims) }
+        case .handBack(let claims): group.addTask { await self.handBack(claims) }
+        case .finish: break
+        }
+    }
+
+    /// Sees to it that the state is asked again at that moment.
+    private func arm(_ wake: Timestamp, _ now: Timestamp, in group: inout TaskGroup<Void>) {
+        let isNeeded = shared.withLock { shared in
+            if let armed = shared.armedWake, armed <= wake, armed > now { return false }
+            shared.armedWake = wake
+            return true
+        }
+        guard isNeeded else { return }
+        group.addTask {
+            do {
+                try await Task.sleep(for: max(wake - now, .milliseconds(1)))
+            } catch {
+                return  // The pilot is over.
+            }
+            let controls = self.shared.withLock { shared in
+                if shared.armedWake == wake { shared.armedWake = nil }
+                return shared.controls.values.map { $0 }
+            }
+            for control in controls { control.trimLogs() }
+            self.inbox.yield(.tick)
+        }
+    }
+
+    private func run(_ control: RunControl, _ runner: TokenRunner, _ reporter: Reporter) async {
+        let lease = control.claim.lease.id
+        let report = await runner.run(control)
+        inbox.yield(.ended(lease: lease))
+        let claim = control.claim
+        let (outcome, isComplete) = await reporter.report(report, of: claim)
+        shared.withLock { $0.controls[lease] = nil }
+        var retryAt: Timestamp?
+        let id = claim.token.id
+        switch outcome {
+        case .saved(let token):
+            noteContact()
+            let retries = token.state == .todo || token.state == .waiting
+            if retries, report.result.outcome != .released { retryAt = token.pool.notBefore ?? report.result.ended }
+            if report.result.outcome == .released {
+                tell(.released(token: id))
+            } else {
+                // What was written counts, since a failed upload turns a good end into a bad one.
+                let written = token.pool.history.last { $0.lease == lease }?.outcome ?? report.result.outcome
+                tell(
+                    .ended(
+                        token: id, outcome: written, exitCode: report.result.exitCode,
+                        time: report.result.ended - report.result.started, retries: retries))
+            }
+            if token.state == .done, shared.withLock({ $0.hasDependents }) { await releaseDependents(of: id, token.pool.set) }
+        case .superseded(let kept): tell(.superseded(token: id, kept: kept))
+        case .failed(let reason): trouble(reason)
+        }
+        if isComplete && !options.keepsFolders { try? await threads.run { report.folder.remove() } }
+        inbox.yield(.reported(lease: lease, retryAt: retryAt))
+    }
+
+    func noteContact() {
+        let now = pool.clock.now()
+        shared.withLock { shared in
+            shared.hadContact = true
+            shared.lastContact = now
+        }
+    }
+
+    @Sendable func trouble(_ text: String) {
+        logger.debug("trouble", metadata: ["what": "\(text)"])
+        tell(.trouble(text))
+    }
+}

@@ -1,0 +1,128 @@
+import CouchDocument
+import Testing
+import TokenPool
+
+@Suite("The window of a claim")
+struct ClaimWindowTests {
+    private var random = SystemRandomNumberGenerator()
+    private let now = Timestamp(seconds: 1000)
+
+    private func rows(_ ids: Range<Int>, taken: Set<Int> = []) -> [(key: JSON, token: Token?)] {
+        ids.map { number in
+            var token = Token(id: "t\(number)")
+            if taken.contains(number) { token.lock = 999 }
+            return (.string(token.id), token)
+        }
+    }
+
+    /// The next step, which must be a read.
+    private mutating func read(_ window: inout ClaimWindow, _ count: Int) throws -> ClaimWindow.Read {
+        guard case .read(let read) = window.next(count, using: &random) else { throw Unexpected() }
+        return read
+    }
+    private struct Unexpected: Error {}
+
+    @Test("reads lazily first, and is empty only when a fresh read says so")
+    mutating func lazyThenFresh() throws {
+        var window = ClaimWindow()
+        window.begin(now: now)
+        let first = try read(&window, 4)
+        #expect(!first.isFresh)
+        window.fill([], asked: first, totalRows: 0, now: now, using: &random)
+        let second = try read(&window, 4)
+        #expect(second.isFresh)
+        window.fill([], asked: second, totalRows: 0, now: now, using: &random)
+        #expect(window.next(4, using: &random) == .empty)
+    }
+
+    @Test("drops rows whose document is no longer todo")
+    mutating func dropsTaken() throws {
+        var window = ClaimWindow()
+        window.begin(now: now)
+        let asked = try read(&window, 10)
+        window.fill(rows(0..<8, taken: [1, 2, 3]), asked: asked, totalRows: 8, now: now, using: &random)
+        guard case .write(let tokens) = window.next(10, using: &random) else { throw Unexpected() }
+        #expect(Set(tokens.map(\.id)) == ["t0", "t4", "t5", "t6", "t7"])
+    }
+
+    @Test("keeps what it did not need for the next claim, for some seconds")
+    mutating func keepsRest() throws {
+        var window = ClaimWindow()
+        window.begin(now: now)
+        let asked = try read(&window, 2)
+        window.fill(rows(0..<8), asked: asked, totalRows: 8, now: now, using: &random)
+        for _ in 0..<4 {
+            guard case .write(let tokens) = window.next(2, using: &random) else { throw Unexpected() }
+            #expect(tokens.count == 2)
+            window.begin(now: now + .seconds(1))
+        }
+        window.fill(rows(0..<8), asked: asked, totalRows: 8, now: now, using: &random)
+        window.begin(now: now + .seconds(60))
+        _ = try read(&window, 2)
+    }
+
+    @Test("takes rows in the view's order when asked, equal keys in any")
+    mutating func ordered() throws {
+        var window = ClaimWindow(order: .asViewed)
+        window.begin(now: now)
+        let asked = try read(&window, 3)
+        window.fill(rows(0..<6), asked: asked, totalRows: 6, now: now, using: &random)
+        guard case .write(let tokens) = window.next(3, using: &random) else { throw Unexpected() }
+        #expect(tokens.map(\.id) == ["t0", "t1", "t2"])
+    }
+
+    @Test("pauses and reads again when a fresh view had only rows that others took, and gives up in the end")
+    mutating func barren() throws {
+        var window = ClaimWindow()
+        window.begin(now: now)
+        var pauses = 0
+        for _ in 0..<30 {
+            switch window.next(4, using: &random) {
+            case .read(let asked):
+                window.fill(rows(0..<3, taken: [0, 1, 2]), asked: asked, totalRows: 3, now: now, using: &random)
+            case .pause: pauses += 1
+            case .empty:
+                #expect(pauses > 0)
+                return
+            case .write: throw Unexpected()
+            }
+        }
+        Issue.record("it never ended")
+    }
+
+    @Test("leaves file handles, Disco tasks and foreign pool fields alone")
+    mutating func kinds() throws {
+        var window = ClaimWindow()
+        window.begin(now: now)
+        let asked = try read(&window, 10)
+        var file = Token(id: "file", type: "file")
+        file.pool.kind = "file"
+        let disco = Token(id: "disco", type: "disco")
+        var foreign = Token(id: "foreign")
+        foreign["pool"] = "somebody else's"
+        let mine = Token(id: "mine")
+        window.fill(
+            [file, disco, foreign, mine].map { (.string($0.id), $0) }, asked: asked, totalRows: 4, now: now,
+            using: &random)
+        guard case .write(let tokens) = window.next(10, using: &random) else { throw Unexpected() }
+        #expect(tokens.map(\.id) == ["mine"])
+    }
+
+    @Test("after losing most of a write it throws the rest away and reads afresh, further down")
+    mutating func contention() throws {
+        var window = ClaimWindow()
+        window.begin(now: now)
+        let asked = try read(&window, 4)
+        window.fill(rows(0..<16), asked: asked, totalRows: 5000, now: now, using: &random)
+        _ = window.next(4, using: &random)
+        window.noteLost(4, of: 4, using: &random)
+        if case .pause = window.next(4, using: &random) {} else { Issue.record("it does not pause") }
+        var skips: Set<Int> = []
+        for _ in 0..<20 {
+            let asked = try read(&window, 4)
+            #expect(asked.isFresh)
+            skips.insert(asked.skip)
+        }
+        #expect(skips.count > 1)
+    }
+}
