@@ -32,7 +32,6 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         // Ground floor: what both wings share.
@@ -55,8 +54,7 @@ let package = Package(
         .target(
             name: "TokenPoolWorker",
             dependencies: [
-                "CouchDB", "CouchDocument", "Sandboxes", "TokenPool", logging, lifecycle,
-                .product(name: "Subprocess", package: "swift-subprocess"),
+                "CouchDB", "CouchDocument", "CSpawn", "Sandboxes", "TokenPool", logging, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
             name: "TokenPoolCLI",
@@ -115,6 +113,7 @@ let package = Package(
             swiftSettings: strict),
 
         // C libraries of the system.
+        .target(name: "CSpawn"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(

@@ -1,3 +1,4 @@
+import CSpawn
 import Glibc
 
 /// A file that takes a command's output as it comes, and keeps its head and tail when it is long.
@@ -34,8 +35,7 @@ struct CapturedLog: Sendable {
         let start = (limit / 2 + block - 1) / block * block
         let end = (length - limit / 2) / block * block
         guard end - start > 1 << 20 else { return }
-        // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE; macros of <linux/falloc.h>, which Glibc does not import.
-        _ = fallocate(descriptor, 0x02 | 0x01, off_t(start), off_t(end - start))
+        _ = tokenpool_punch_hole(descriptor, off_t(start), off_t(end - start))
     }
 
     /// What is kept: all, or head and tail with a line between them that says how much is missing.

@@ -1,3 +1,4 @@
+import CSpawn
 import Glibc
 import Synchronization
 
@@ -82,33 +83,11 @@ final class ChildProcess: Sendable {
     }
 
     private static func spawn(_ spec: ChildSpec) throws(SpawnError) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, spec.output, 1)
-        posix_spawn_file_actions_adddup2(&actions, spec.errors, 2)
-        posix_spawn_file_actions_addchdir_np(&actions, spec.folder)
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        var all = sigset_t()
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        // POSIX_SPAWN_SETSID is a GNU extension whose macro is not imported; 0x80 since glibc 2.26.
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF) | 0x80)
-
         let program = spec.arguments.first ?? ""
         var pid: pid_t = 0
         let number = withCStrings(spec.arguments) { arguments in
             withCStrings(spec.environment) { environment in
-                posix_spawnp(&pid, program, &actions, &attributes, arguments, environment)
+                tokenpool_spawn(&pid, program, arguments, environment, spec.folder, spec.output, spec.errors)
             }
         }
         guard number == 0 else { throw SpawnError(program: program, number: number) }

@@ -1,4 +1,6 @@
 import CouchDB
+import Logging
+import Synchronization
 import TokenPool
 
 // What a pilot asks of the pool; every answer becomes an event.
@@ -58,7 +60,7 @@ extension Pilot {
     func handBack(_ claims: [ClaimedToken]) async {
         do {
             let pool = pool
-            try await retrying(patience: .seconds(60), pool.clock) {
+            _ = try await retrying(patience: .seconds(60), pool.clock) {
                 try await pool.release(claims, reason: "the worker ended before it was started")
             }
             for claim in claims { tell(.released(token: claim.token.id)) }
@@ -81,7 +83,9 @@ extension Pilot {
             shared.withLock { $0.hasDependents = hasDependents }
         } catch CouchDBError.notFound {
             // A database with PiCaS' views alone: nothing of ours waits there, but lapsed leases stay.
-            sayOnce("the views of \"tokenpool\" are missing, so lapsed leases are not taken back: run `tokenpool views push`")
+            sayOnce(
+                "the views of \"tokenpool\" are missing, so lapsed leases are not taken back: run `tokenpool views push`"
+            )
             shared.withLock { $0.hasDependents = false }
         } catch {
             trouble("looking for lapsed leases failed: \(error)")

@@ -175,7 +175,9 @@ public final class Pilot: Service {
                         token: id, outcome: written, exitCode: report.result.exitCode,
                         time: report.result.ended - report.result.started, retries: retries))
             }
-            if token.state == .done, shared.withLock({ $0.hasDependents }) { await releaseDependents(of: id, token.pool.set) }
+            if token.state == .done, shared.withLock({ $0.hasDependents }) {
+                await releaseDependents(of: id, token.pool.set)
+            }
         case .superseded(let kept): tell(.superseded(token: id, kept: kept))
         case .failed(let reason): trouble(reason)
         }

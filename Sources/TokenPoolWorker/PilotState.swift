@@ -81,7 +81,7 @@ public struct PilotState: Sendable {
     var queue: [(claim: ClaimedToken, lease: HeldLease)] = []
     var running: [String: Running] = [:]
     /// Tokens taken since the start.
-    public private(set) var taken = 0
+    public internal(set) var taken = 0
     var pace = Pace()
     var claimBegan: Timestamp?
     var claimAt: Timestamp?
@@ -181,7 +181,9 @@ public struct PilotState: Sendable {
         }
         moments += queue.map(\.lease.nextEvent)
         if let claimAt, claimBegan == nil { moments.append(claimAt) }
-        if let prefetch = pace.prefetchMoment(running: running.values.map(\.started), now: now) { moments.append(prefetch) }
+        if let prefetch = pace.prefetchMoment(running: running.values.map(\.started), now: now) {
+            moments.append(prefetch)
+        }
         if isPoolEmpty { moments += retries }
         return moments.min() ?? now
     }

@@ -34,7 +34,8 @@ struct Reporter: Sendable {
                     result.uploads[upload.name] = nil
                     Self.fail(
                         &result,
-                        "\(upload.name) could not be attached: \(reason); the files are kept in \(report.folder.path) on \(claim.worker.hostname)")
+                        "\(upload.name) could not be attached: \(reason); the files are kept in \(report.folder.path) on \(claim.worker.hostname)"
+                    )
                 }
             }
             let outcome: SaveOutcome
@@ -47,7 +48,8 @@ struct Reporter: Sendable {
                 result.uploads = [:]
                 Self.fail(
                     &result,
-                    "the result was refused with its files: \(error); they are kept in \(report.folder.path) on \(claim.worker.hostname)")
+                    "the result was refused with its files: \(error); they are kept in \(report.folder.path) on \(claim.worker.hostname)"
+                )
                 outcome = try await writer.write(result, of: claim)
             }
             switch outcome {
@@ -55,7 +57,9 @@ struct Reporter: Sendable {
             case .superseded: return try await keep(result, claim)
             }
         } catch {
-            return (.failed("token \"\(claim.token.id)\": \(error); its files are kept in \(report.folder.path)"), false)
+            return (
+                .failed("token \"\(claim.token.id)\": \(error); its files are kept in \(report.folder.path)"), false
+            )
         }
     }
 

@@ -54,7 +54,7 @@ actor ResultWriter {
                 try await pool.finish(batch.map { ($0.claim, $0.result) })
             }
             for (entry, outcome) in zip(batch, outcomes) { entry.answer.resume(returning: .success(outcome)) }
-        } catch where batch.count > 1 {
+        } catch  where batch.count > 1 {
             // One of them is at fault; each for itself, and what was written already is recognised.
             for entry in batch { await write([entry]) }
         } catch {
@@ -72,7 +72,9 @@ func retrying<Value: Sendable>(
     while true {
         do {
             return try await work()
-        } catch let error as CouchDBError where (error.isUncertain || error.code == .tooManyRequests) && clock.now() < end {
+        } catch let error as CouchDBError
+            where (error.isUncertain || error.code == .tooManyRequests) && clock.now() < end
+        {
             try await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
             pause = min(pause * 2, .seconds(10))
         }

@@ -70,7 +70,7 @@ struct TokenRunner: Sendable {
         try await threads.run { try folder.create() }
         if let json = token.pool.sandbox, !json.isNull {
             let prepared = try await cache.prepare(
-                SandboxSpec(json), database: pool.database, token: token.id)
+                SandboxSpec(json: json), database: pool.database, token: token.id)
             try await cache.unpack(prepared, into: folder.path)
         }
         for name in Self.inputs(of: token) {
@@ -175,7 +175,8 @@ struct TokenRunner: Sendable {
         _ upload: RunReport.Upload, to result: inout TokenResult, _ uploads: inout [RunReport.Upload]
     ) {
         let inlined = result.attachments.reduce(0) { $0 + $1.bytes.count }
-        if case .bytes(let bytes) = upload.source, bytes.count <= options.inlineLimit, inlined + bytes.count <= 1 << 20 {
+        if case .bytes(let bytes) = upload.source, bytes.count <= options.inlineLimit, inlined + bytes.count <= 1 << 20
+        {
             result.attachments.append(.init(name: upload.name, contentType: upload.contentType, bytes: bytes))
         } else {
             uploads.append(upload)

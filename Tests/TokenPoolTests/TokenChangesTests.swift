@@ -100,7 +100,8 @@ struct TokenChangesTests {
         token = claim.token
         token.retire(
             Attempt(
-                lease: "l1", worker: "w1", host: "node7", started: Timestamp(seconds: 1000), ended: Timestamp(seconds: 1002),
+                lease: "l1", worker: "w1", host: "node7", started: Timestamp(seconds: 1000),
+                ended: Timestamp(seconds: 1002),
                 outcome: .released))
         #expect(token.state == .todo)
         #expect(token.pool.attempts == 0)
@@ -192,7 +193,10 @@ struct JobIdentifierTests {
             (["GLITE_WMS_JOBID": "https://wms/9"], "wms_job_id", "https://wms/9"),
             (["GLITE_WMS_JOBID": "x"], "wms_job_id", nil), (["CREAM_JOBID": "c"], "cream_job_id", "c"),
             (["PBS_JOBID": "7.server"], "pbs_job_id", "7.server"),
-            (["SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "4714"], "slurm_job_id", "4711_3"),
+            (
+                ["SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "4714"], "slurm_job_id",
+                "4711_3"
+            ),
             (["SLURM_JOB_ID": "4714"], "slurm_job_id", "4714"),
         ])
     func job(environment: [String: String], field: String, value: JSON) {

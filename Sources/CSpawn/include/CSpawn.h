@@ -1,0 +1,16 @@
+// What Swift's Glibc module leaves out: GNU's extensions of posix_spawn, and holes in files.
+#ifndef CSPAWN_H
+#define CSPAWN_H
+
+#include <sys/types.h>
+
+/// Starts a program in a session of its own, with default signals, standard input from /dev/null, standard output and
+/// error to these descriptors, and no other descriptor. Answers 0 or an error number.
+int tokenpool_spawn(
+    pid_t *pid, const char *program, char *const *arguments, char *const *environment, const char *folder, int output,
+    int errors);
+
+/// Gives a file's space between two places back; the file keeps its length. Answers 0 or -1.
+int tokenpool_punch_hole(int descriptor, off_t start, off_t length);
+
+#endif
