@@ -7,5 +7,5 @@ struct BenchCommand: AsyncParsableCommand {
             Each measurement makes a database of its own on the server and deletes it at the end. Machine, settings and \
             the median of all runs are printed; compare figures only when they were taken side by side.
             """,
-        subcommands: [InsertBench.self, ClaimBench.self])
+        subcommands: [InsertBench.self, ClaimBench.self, RunBench.self])
 }
