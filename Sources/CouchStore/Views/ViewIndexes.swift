@@ -1,14 +1,38 @@
 import CouchDocument
+import Foundation
 import Logging
+import Synchronization
 
 /// The view indexes of one database: one index, in one file, for each set of view functions.
 ///
 /// Design documents with equal views share an index. An index is opened by the first query and stays open until its
 /// design document is gone (``cleanup(keeping:)``) or the database closes.
 package final class ViewIndexes: Sendable {
+    private struct State {
+        var isClosed = false
+        /// By signature.
+        var indexes: [String: ViewIndex] = [:]
+        /// What is in the design documents of late, by id, while their revision stays.
+        var known: [String: (revision: Revision, definitions: ViewDefinitions)] = [:]
+    }
+
+    private let folder: String
+    private let source: any ViewSource
+    private let limits: JavaScriptLimits
+    private let logger: Logger
+    /// Protects the list of open indexes.
+    private let state = Mutex(State())
+
+    /// Validation, filter and update functions of this database's design documents.
+    package let functions: DesignFunctions
+
     /// The views of the database whose changes are `source`. `folder` is made when the first index is.
     package init(folder: String, source: any ViewSource, limits: JavaScriptLimits = .init(), logger: Logger) {
-        fatalError("not there yet")
+        self.folder = folder
+        self.source = source
+        self.limits = limits
+        self.logger = logger
+        functions = DesignFunctions(limits: limits, logger: logger)
     }
 
     /// The rows of a view, after the index has caught up as `query.update` says.
@@ -18,29 +42,102 @@ package final class ViewIndexes: Sendable {
     /// - Throws: ``StoreError`` in CouchDB's words: a view that is not there, options that can not be, a function that
     ///   ran too long.
     package func query(design: DesignDocument, view: String, _ query: ViewIndexQuery) async throws -> ViewResult {
-        fatalError("not there yet")
+        let definitions = definitions(of: design)
+        try Self.checkLanguage(definitions)
+        guard let place = definitions.places[view] else { throw StoreError.absent("missing_named_view") }
+        let plan = try ViewQueryPlan(
+            query, isReducible: place.reduce != nil, order: definitions.rows[place.rows].order)
+        let index = try index(definitions)
+        switch query.update {
+        case .before: try await index.catchUp(to: source.lastSequence())
+        case .lazy, .never: break
+        }
+        let result = try await index.read(place, plan)
+        if query.update == .lazy { index.catchUpInBackground(to: try source.lastSequence()) }
+        return result
+    }
+
+    /// Brings the index of a design document up to date.
+    package func update(design: DesignDocument) async throws {
+        let definitions = definitions(of: design)
+        try Self.checkLanguage(definitions)
+        try await index(definitions).catchUp(to: source.lastSequence())
     }
 
     /// What `GET /db/_design/name/_info` tells.
     package func information(design: DesignDocument) async throws -> ViewIndexInformation {
-        fatalError("not there yet")
+        try await index(definitions(of: design)).information(lastSequence: source.lastSequence())
+    }
+
+    /// Gives unused room of the index of a design document back (`_compact/name`).
+    package func compact(design: DesignDocument) async throws {
+        try await index(definitions(of: design)).file.compact()
+    }
+
+    private static func checkLanguage(_ definitions: ViewDefinitions) throws(StoreError) {
+        if definitions.language != "javascript" {
+            throw .failure("unknown_query_language", definitions.language)
+        }
+    }
+
+    private func definitions(of design: DesignDocument) -> ViewDefinitions {
+        let id = design.document.id
+        let revision = design.document.revision
+        let known = state.withLock { $0.known[id] }
+        if let known, known.revision == revision { return known.definitions }
+        let definitions = ViewDefinitions(design)
+        if let revision { state.withLock { $0.known[id] = (revision, definitions) } }
+        return definitions
+    }
+
+    /// The open index with that signature, opened now if it is not. Opening is rare and short, so it may block.
+    private func index(_ definitions: ViewDefinitions) throws -> ViewIndex {
+        try state.withLock { state in
+            if let open = state.indexes[definitions.signature] { return open }
+            if state.isClosed { throw StoreError.absent("Database does not exist.") }
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            let index = try ViewIndex(
+                definitions, path: folder + "/" + definitions.signature + ".db", source: source, limits: limits,
+                logger: logger)
+            state.indexes[definitions.signature] = index
+            return index
+        }
     }
 
     /// Removes the indexes that none of these design documents uses.
     package func cleanup(keeping designs: [DesignDocument]) async throws {
-        fatalError("not there yet")
+        let kept = Set(designs.map { definitions(of: $0).signature })
+        let unused = state.withLock { state in
+            let unused = state.indexes.filter { !kept.contains($0.key) }
+            for signature in unused.keys { state.indexes[signature] = nil }
+            let ids = Set(designs.map(\.document.id))
+            state.known = state.known.filter { ids.contains($0.key) }
+            return unused
+        }
+        for index in unused.values { await index.close() }
+        guard FileManager.default.fileExists(atPath: folder) else { return }
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".db") {
+            let signature = String(name.dropLast(3))
+            let isOpen = state.withLock { $0.indexes[signature] != nil }
+            if !kept.contains(signature) && !isOpen { ViewIndexFile.remove(path: folder + "/" + name) }
+        }
     }
-
-    /// Validation, filter and update functions of this database's design documents.
-    package var functions: DesignFunctions { fatalError("not there yet") }
 
     /// Ends all work and closes the files. A query after that is refused.
     package func close() async {
-        fatalError("not there yet")
+        let indexes = state.withLock { state in
+            defer { state.indexes = [:] }
+            state.isClosed = true
+            return state.indexes
+        }
+        for index in indexes.values { await index.close() }
+        await functions.close()
     }
 
     /// Closes and removes every file: the database is gone.
     package func removeAll() async throws {
-        fatalError("not there yet")
+        await close()
+        guard FileManager.default.fileExists(atPath: folder) else { return }
+        try FileManager.default.removeItem(atPath: folder)
     }
 }

@@ -1,0 +1,131 @@
+import GRDB
+
+/// Reads a row tree within one snapshot of the index.
+///
+/// Rows are addressed by rank, their number from the beginning: a range of keys becomes a range of ranks with two paths
+/// down the tree, and then limits, skips, offsets and directions are arithmetic.
+final class TreeReader {
+    private let load: (Int) throws -> [UInt8]
+    private let reduceCount: Int
+    private let root: Int
+    private var nodes: [Int: TreeNode] = [:]
+    let totalRows: Int
+
+    init(root: Int, totalRows: Int, reduceCount: Int, load: @escaping (Int) throws -> [UInt8]) {
+        self.root = root
+        self.totalRows = totalRows
+        self.reduceCount = reduceCount
+        self.load = load
+    }
+
+    private func node(_ id: Int) throws -> TreeNode {
+        if let known = nodes[id] { return known }
+        let node = TreeNode(try load(id), reduceCount: reduceCount)
+        nodes[id] = node
+        return node
+    }
+
+    /// How many rows stand before a position.
+    func rank(of position: [UInt8]) throws -> Int {
+        guard root != 0 else { return 0 }
+        return try position.withUnsafeBufferPointer { position in
+            var rank = 0
+            var current = try node(root)
+            while current.height > 0 {
+                let index = current.childIndex(for: position)
+                for child in current.children[..<index] { rank += child.count }
+                current = try node(current.children[index].id)
+            }
+            return rank + current.rowCount(before: position)
+        }
+    }
+
+    /// The row of a rank that exists.
+    func row(at rank: Int) throws -> TreeRow {
+        var rank = rank
+        var current = try node(root)
+        while current.height > 0 {
+            var index = 0
+            while rank >= current.children[index].count {
+                rank -= current.children[index].count
+                index += 1
+            }
+            current = try node(current.children[index].id)
+        }
+        return TreeRow(node: current, row: current.rows[rank])
+    }
+
+    /// The value of the row at a position; `nil` when there is none.
+    func value(at position: [UInt8]) throws -> ArraySlice<UInt8>? {
+        guard root != 0 else { return nil }
+        return try position.withUnsafeBufferPointer { position in
+            var current = try node(root)
+            while current.height > 0 { current = try node(current.children[current.childIndex(for: position)].id) }
+            let index = current.rowCount(before: position)
+            guard index < current.count else { return nil }
+            let row = current.rows[index]
+            let isEqual = current.bytes.withUnsafeBufferPointer { bytes in
+                compareBytes(UnsafeBufferPointer(rebasing: bytes[row.position]), position) == 0
+            }
+            return isEqual ? current.bytes[row.value] : nil
+        }
+    }
+
+    /// The rows of a range of ranks, in order.
+    func rows(_ ranks: Range<Int>) throws -> [TreeRow] {
+        var result: [TreeRow] = []
+        guard !ranks.isEmpty else { return result }
+        result.reserveCapacity(ranks.count)
+        try visit(root, start: 0, ranks, whole: { _ in false }) { leaf, rows in
+            for row in leaf.rows[rows] { result.append(TreeRow(node: leaf, row: row)) }
+        }
+        return result
+    }
+
+    /// A range of ranks as reductions that are kept and rows that no kept reduction covers, from left to right.
+    func parts(_ ranks: Range<Int>, reduce: Int) throws -> [ReducePart] {
+        var result: [ReducePart] = []
+        guard !ranks.isEmpty else { return result }
+        try visit(
+            root, start: 0, ranks,
+            whole: { child in
+                result.append(.kept(child.reductions[reduce]))
+                return true
+            },
+            rows: { leaf, rows in result.append(.rows(leaf, rows)) })
+        return result
+    }
+
+    /// Walks over the leaves in a range. `whole` is asked about each child that lies within it entirely; `true` means
+    /// that nothing below has to be seen.
+    private func visit(
+        _ id: Int, start: Int, _ ranks: Range<Int>, whole: (TreeNode.Child) -> Bool,
+        rows: (TreeNode, Range<Int>) -> Void
+    ) throws {
+        let node = try node(id)
+        if node.height == 0 {
+            rows(node, max(0, ranks.lowerBound - start)..<min(node.count, ranks.upperBound - start))
+            return
+        }
+        var position = start
+        for child in node.children {
+            let end = position + child.count
+            if end > ranks.lowerBound && position < ranks.upperBound {
+                let isInside = position >= ranks.lowerBound && end <= ranks.upperBound
+                if !(isInside && whole(child)) {
+                    try visit(child.id, start: position, ranks, whole: whole, rows: rows)
+                }
+            }
+            position = end
+            if position >= ranks.upperBound { return }
+        }
+    }
+}
+
+/// A piece of a range that is to be reduced.
+enum ReducePart {
+    /// What all rows below a child reduce to.
+    case kept(ArraySlice<UInt8>)
+    /// Rows of a leaf.
+    case rows(TreeNode, Range<Int>)
+}

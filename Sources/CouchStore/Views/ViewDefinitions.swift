@@ -1,0 +1,74 @@
+import CouchDocument
+import Crypto
+
+/// The views of a design document as an index keeps them: views of equal map function and options share their rows, as
+/// in CouchDB.
+struct ViewDefinitions: Sendable {
+    /// Rows of one map function.
+    struct Rows: Hashable, Sendable {
+        let map: String
+        let order: CollationKey.Order
+        /// Sources of the reduce functions over these rows.
+        var reduces: [String]
+    }
+
+    /// Where a view's rows and reductions are.
+    struct Place: Sendable {
+        let rows: Int
+        let reduce: Int?
+    }
+
+    let language: String
+    let rows: [Rows]
+    let places: [String: Place]
+    /// `views.lib`, for `require`.
+    let library: JSON?
+    let includesDesignDocuments: Bool
+    let includesLocalSequence: Bool
+    /// 32 hex digits of all that decides what stands in the index.
+    let signature: String
+
+    init(_ design: DesignDocument) {
+        let document = design.document
+        language = document["language"]?.stringValue ?? "javascript"
+        library = document["views"]?["lib"]
+        let options = document["options"]
+        includesDesignDocuments = options?["include_design"] == .bool(true)
+        includesLocalSequence = options?["local_seq"] == .bool(true)
+        var rows: [Rows] = []
+        var named: [(name: String, rows: Rows, reduce: String?)] = []
+        for (name, view) in document["views"]?.objectValue ?? [:] where name != "lib" || view["map"] != nil {
+            guard let map = view["map"]?.stringValue else { continue }
+            let order = view["options"]?["collation"]?.stringValue.flatMap(CollationKey.Order.init) ?? .unicode
+            let own = Rows(map: map, order: order, reduces: [])
+            if !rows.contains(own) { rows.append(own) }
+            named.append((name, own, view["reduce"]?.stringValue))
+        }
+        // The order of members does not matter to the signature.
+        rows.sort { ($0.map, $0.order.rawValue) < ($1.map, $1.order.rawValue) }
+        for view in named.sorted(by: { ($0.reduce ?? "") < ($1.reduce ?? "") }) {
+            guard let reduce = view.reduce, let index = rows.firstIndex(where: { $0.isSame(as: view.rows) }) else {
+                continue
+            }
+            if !rows[index].reduces.contains(reduce) { rows[index].reduces.append(reduce) }
+        }
+        self.rows = rows
+        places = Dictionary(
+            named.compactMap { view in
+                guard let index = rows.firstIndex(where: { $0.isSame(as: view.rows) }) else { return nil }
+                return (view.name, Place(rows: index, reduce: view.reduce.flatMap(rows[index].reduces.firstIndex)))
+            }, uniquingKeysWith: { _, last in last })
+        let essence = JSON.array([
+            .string(language), .bool(includesDesignDocuments), .bool(includesLocalSequence), library ?? .null,
+            .array(
+                rows.map {
+                    .array([.string($0.map), .string($0.order.rawValue), .array($0.reduces.map(JSON.string))])
+                }),
+        ])
+        signature = hexadecimal(Insecure.MD5.hash(data: essence.encoded()))
+    }
+}
+
+extension ViewDefinitions.Rows {
+    fileprivate func isSame(as other: Self) -> Bool { map == other.map && order == other.order }
+}

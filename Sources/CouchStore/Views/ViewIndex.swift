@@ -1,0 +1,244 @@
+import CouchDocument
+import Logging
+import Synchronization
+
+/// One index: a file with the rows of some views, and the thread that keeps it up to date.
+///
+/// Readers that need it newer wait for the thread; all that wait at one time are served by one pass over the changes.
+final class ViewIndex: Sendable {
+    private struct Waiter {
+        let sequence: Int
+        let continuation: CheckedContinuation<Void, any Error>
+    }
+
+    private struct State {
+        /// The sequence that is committed.
+        var sequence: Int
+        var isUpdating = false
+        var isClosed = false
+        var waiters: [Waiter] = []
+    }
+
+    let definitions: ViewDefinitions
+    let file: ViewIndexFile
+    private let source: any ViewSource
+    private let logger: Logger
+    private let thread: JavaScriptThread<Result<ViewIndexUpdate, any Error>>
+    /// Protects what readers and the thread tell each other.
+    private let state: Mutex<State>
+
+    /// Opens the index' file, and makes it when there is none. Blocks.
+    init(
+        _ definitions: ViewDefinitions, path: String, source: any ViewSource, limits: JavaScriptLimits, logger: Logger
+    ) throws {
+        self.definitions = definitions
+        self.source = source
+        self.logger = logger
+        file = try ViewIndexFile(path: path, trees: definitions.rows.count + 1)
+        state = Mutex(State(sequence: try file.readNow { try $0.header().sequence }))
+        thread = JavaScriptThread {
+            Result {
+                try ViewIndexUpdate(definitions, limits: limits) { message in
+                    logger.debug("message of a view function", metadata: ["message": "\(message)"])
+                }
+            }
+        }
+    }
+
+    // MARK: Catching up
+
+    /// Waits until the index has seen that sequence.
+    func catchUp(to sequence: Int) async throws {
+        if isCurrent(sequence) { return }
+        try await withCheckedThrowingContinuation { continuation in
+            let mustStart = state.withLock { state -> Bool? in
+                if state.isClosed { return nil }
+                state.waiters.append(Waiter(sequence: sequence, continuation: continuation))
+                defer { state.isUpdating = true }
+                return !state.isUpdating
+            }
+            guard let mustStart else {
+                continuation.resume(throwing: Self.closed)
+                return
+            }
+            if mustStart { start() }
+        }
+    }
+
+    /// Begins to catch up and does not wait.
+    func catchUpInBackground(to sequence: Int) {
+        if isCurrent(sequence) { return }
+        let mustStart = state.withLock { state in
+            if state.isClosed || state.isUpdating { return false }
+            state.isUpdating = true
+            return true
+        }
+        if mustStart { start() }
+    }
+
+    private func isCurrent(_ sequence: Int) -> Bool { state.withLock { $0.sequence >= sequence && !$0.isClosed } }
+
+    private static let closed = StoreError.absent("the view index was closed: its database or design document is gone")
+
+    private func start() {
+        thread.submit { update in self.update(update) }
+    }
+
+    private func update(_ update: Result<ViewIndexUpdate, any Error>) {
+        var failure: (any Error)?
+        while true {
+            do {
+                let start = state.withLock { $0.sequence }
+                try update.get().run(
+                    from: start, source: source, file: file,
+                    isCancelled: { state.withLock { $0.isClosed } }, committed: reached)
+            } catch {
+                failure = error
+            }
+            let (waiters, isDone) = finishPass(failed: failure != nil)
+            for waiter in waiters {
+                if let failure { waiter.resume(throwing: failure) } else { waiter.resume(throwing: Self.closed) }
+            }
+            if isDone { break }
+        }
+        if let failure {
+            logger.warning("a view index was not brought up to date", metadata: ["reason": "\(failure)"])
+        }
+    }
+
+    /// Lets those go on who waited for no more than this.
+    private func reached(_ sequence: Int) {
+        let served = state.withLock { state -> [Waiter] in
+            state.sequence = sequence
+            let served = state.waiters.filter { $0.sequence <= sequence }
+            state.waiters.removeAll { $0.sequence <= sequence }
+            return served
+        }
+        for waiter in served { waiter.continuation.resume() }
+    }
+
+    /// Who still waits after a pass over the whole log, when it failed or the index is closed; and whether to end.
+    private func finishPass(failed: Bool) -> ([CheckedContinuation<Void, any Error>], Bool) {
+        state.withLock { state in
+            if failed || state.isClosed {
+                let waiters = state.waiters.map(\.continuation)
+                state.waiters = []
+                state.isUpdating = false
+                return (waiters, true)
+            }
+            if state.waiters.isEmpty {
+                state.isUpdating = false
+                return ([], true)
+            }
+            return ([], false)
+        }
+    }
+
+    // MARK: Reading
+
+    /// Answers a query from the rows that are committed.
+    func read(_ place: ViewDefinitions.Place, _ plan: ViewQueryPlan) async throws -> ViewResult {
+        let functions = try definitions.reduces(ofRows: place.rows)
+        let tree = place.rows + 1
+        guard case .reduced(let grouping) = plan.output, let position = place.reduce else {
+            return try await file.read { snapshot in
+                let header = try snapshot.header()
+                let reader = Self.reader(header.trees[tree], functions.count, snapshot)
+                let (offset, rows) = try ViewQueryRun(plan: plan, reader: reader).rows()
+                return ViewResult(
+                    totalRows: header.trees[tree].count, offset: offset, updateSequence: header.sequence, rows: rows)
+            }
+        }
+        switch functions[position] {
+        case .builtin(let builtin):
+            return try await file.read { snapshot in
+                let header = try snapshot.header()
+                let reader = Self.reader(header.trees[tree], functions.count, snapshot)
+                let rows = try ViewQueryRun(plan: plan, reader: reader).reduced(
+                    by: builtin, position: position, grouping)
+                return ViewResult(totalRows: nil, offset: nil, updateSequence: header.sequence, rows: rows)
+            }
+        case .javaScript(let function):
+            let (groups, calls, sequence) = try await file.read { snapshot in
+                let header = try snapshot.header()
+                let reader = Self.reader(header.trees[tree], functions.count, snapshot)
+                let found = try ViewQueryRun(plan: plan, reader: reader).groups(
+                    function: function, position: position, grouping)
+                return (found.groups, found.calls, header.sequence)
+            }
+            let rows = groups.isEmpty ? [] : try await reduce(groups, calls, function)
+            return ViewResult(totalRows: nil, offset: nil, updateSequence: sequence, rows: rows)
+        }
+    }
+
+    private static func reader(
+        _ tree: ViewIndexFile.Tree, _ reduceCount: Int, _ snapshot: ViewIndexFile.Snapshot
+    ) -> TreeReader {
+        TreeReader(root: tree.root, totalRows: tree.count, reduceCount: reduceCount, load: snapshot.node)
+    }
+
+    /// The values of groups. The last call is a rereduce even of one piece, as CouchDB's coordinator does it.
+    private func reduce(_ groups: [ViewQueryRun.Group], _ calls: ReduceCalls, _ function: Int) async throws -> [ViewRow] {
+        try await thread.run { update in
+            let update = try update.get()
+            let results = try update.run(calls)
+            var finals = ReduceCalls()
+            for group in groups {
+                finals.rereduce(
+                    function,
+                    group.pieces.map { piece in
+                        switch piece {
+                        case .kept(let bytes): bytes[...]
+                        case .call(let index): results[index][...]
+                        }
+                    })
+            }
+            let values = try update.run(finals)
+            return zip(groups, values).map { ViewRow(id: nil, key: $0.key[...], value: $1[...]) }
+        }
+    }
+
+    // MARK: The rest
+
+    /// What `_info` tells.
+    func information(lastSequence: Int) async throws -> ViewIndexInformation {
+        let header = try await file.read { try $0.header() }
+        let (isUpdating, waiting) = state.withLock { ($0.isUpdating, $0.waiters.count) }
+        let active = header.trees.reduce(0) { $0 + $1.size }
+        return ViewIndexInformation(
+            signature: definitions.signature, language: definitions.language,
+            sizes: (file: file.fileSize, active: active, external: active), isUpdating: isUpdating,
+            waitingClients: waiting, updateSequence: header.sequence,
+            updatesPending: max(0, lastSequence - header.sequence), collatorVersion: Collator.root.version)
+    }
+
+    /// Stops a running pass after its next commit and closes the file. Who waits is told so.
+    func close() async {
+        let isFirst = state.withLock { state in
+            defer { state.isClosed = true }
+            return !state.isClosed
+        }
+        guard isFirst else { return }
+        // Queued behind a running pass, so nothing uses the file any more.
+        try? await thread.run { _ in }
+        do { try file.close() } catch {
+            logger.warning("a view index did not close", metadata: ["file": "\(file.path)", "reason": "\(error)"])
+        }
+    }
+}
+
+extension ViewDefinitions {
+    /// The reduces over the rows of a map function, JavaScript functions numbered as the engine numbers them.
+    func reduces(ofRows number: Int) throws -> [ViewReduce] {
+        var scripts = 0
+        for (index, rows) in self.rows.enumerated() {
+            let own = rows.reduces.map { source -> ViewReduce in
+                if let builtin = BuiltinReduce(source) { return .builtin(builtin) }
+                defer { scripts += 1 }
+                return .javaScript(scripts)
+            }
+            if index == number { return own }
+        }
+        return []
+    }
+}

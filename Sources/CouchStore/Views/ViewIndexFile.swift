@@ -1,0 +1,157 @@
+import CICU
+import Foundation
+import GRDB
+
+/// The SQLite file of one index: row trees, cut into nodes, and how far the index has come.
+///
+/// Everything that one batch of documents changes is committed at once, with the sequence that it reaches. A commit is
+/// not forced to disk: after a power failure the index continues from an earlier sequence.
+final class ViewIndexFile: Sendable {
+    /// A tree: its root node (0: empty), rows, and bytes of rows.
+    struct Tree {
+        var root = 0
+        var count = 0
+        var size = 0
+    }
+
+    /// What is known about all trees. Tree 0 is the back index: document id → where its rows are.
+    struct Header {
+        var sequence = 0
+        var nextNode = 1
+        var trees: [Tree]
+    }
+
+    // Raised when the layout changes; an index of another format is built anew.
+    private static let format = 1
+
+    let path: String
+    private let pool: DatabasePool
+
+    /// Opens the file, and makes it anew when it is of another format or collation, or damaged.
+    init(path: String, trees: Int) throws {
+        self.path = path
+        if let opened = try? Self.open(path, trees: trees) {
+            pool = opened
+        } else {
+            Self.remove(path: path)
+            guard let opened = try Self.open(path, trees: trees) else {
+                throw StoreError.failure("internal_server_error", "the view index \(path) can not be made")
+            }
+            pool = opened
+        }
+    }
+
+    /// `nil`: the file is of another format.
+    private static func open(_ path: String, trees: Int) throws -> DatabasePool? {
+        var configuration = Configuration()
+        configuration.maximumReaderCount = 4
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA synchronous = NORMAL")
+        }
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        let version = "\(format) \(Collator.root.version) \(trees)"
+        let isUsable = try pool.write { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+                    CREATE TABLE IF NOT EXISTS header (number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,
+                        next_node INTEGER NOT NULL);
+                    CREATE TABLE IF NOT EXISTS tree (number INTEGER PRIMARY KEY, root INTEGER NOT NULL,
+                        rows INTEGER NOT NULL, size INTEGER NOT NULL);
+                    CREATE TABLE IF NOT EXISTS node (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+                    """)
+            let found = try String.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'version'")
+            if let found { return found == version }
+            try database.execute(sql: "INSERT INTO meta VALUES ('version', ?)", arguments: [version])
+            try database.execute(sql: "INSERT INTO header VALUES (0, 0, 1)")
+            for number in 0..<trees {
+                try database.execute(sql: "INSERT INTO tree VALUES (?, 0, 0, 0)", arguments: [number])
+            }
+            return true
+        }
+        if isUsable { return pool }
+        try pool.close()
+        return nil
+    }
+
+    /// Removes the file and what SQLite keeps beside it.
+    static func remove(path: String) {
+        for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
+    }
+
+    func close() throws { try pool.close() }
+
+    /// Bytes of the file with its log.
+    var fileSize: Int {
+        ["", "-wal"].reduce(0) { total, suffix in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path + suffix)
+            return total + ((attributes?[.size] as? Int) ?? 0)
+        }
+    }
+
+    /// Reads within one snapshot, on a thread of the pool.
+    func read<Result: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> Result) async throws -> Result {
+        try await pool.read { database in try body(Snapshot(database)) }
+    }
+
+    /// Reads within one snapshot, blocking.
+    func readNow<Result>(_ body: (Snapshot) throws -> Result) throws -> Result {
+        try pool.read { database in try body(Snapshot(database)) }
+    }
+
+    /// Writes within one transaction, blocking.
+    func write<Result>(_ body: (Snapshot) throws -> Result) throws -> Result {
+        try pool.write { database in try body(Snapshot(database)) }
+    }
+
+    /// Gives the file's free pages back and shortens its log.
+    func compact() async throws {
+        try await pool.vacuum()
+        _ = try await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+    }
+
+    /// The file as one transaction sees it.
+    struct Snapshot {
+        private let database: Database
+
+        init(_ database: Database) { self.database = database }
+
+        func header() throws -> Header {
+            let row = try Row.fetchOne(cached("SELECT sequence, next_node FROM header"))
+            var header = Header(sequence: row?[0] ?? 0, nextNode: row?[1] ?? 1, trees: [])
+            let trees = try Row.fetchCursor(cached("SELECT root, rows, size FROM tree ORDER BY number"))
+            while let tree = try trees.next() {
+                header.trees.append(Tree(root: tree[0], count: tree[1], size: tree[2]))
+            }
+            return header
+        }
+
+        func save(_ header: Header) throws {
+            try cached("UPDATE header SET sequence = ?, next_node = ?").execute(
+                arguments: [header.sequence, header.nextNode])
+            for (number, tree) in header.trees.enumerated() {
+                try cached("UPDATE tree SET root = ?, rows = ?, size = ? WHERE number = ? AND (root, rows, size) != (?, ?, ?)")
+                    .execute(arguments: [tree.root, tree.count, tree.size, number, tree.root, tree.count, tree.size])
+            }
+        }
+
+        func node(_ id: Int) throws -> [UInt8] {
+            let statement = try cached("SELECT body FROM node WHERE id = ?")
+            let rows = try Row.fetchCursor(statement, arguments: [id])
+            guard let row = try rows.next() else {
+                throw StoreError.failure("internal_server_error", "a view index lacks node \(id); clean up and ask again")
+            }
+            return try row.withUnsafeData(atIndex: 0) { data in data.map { [UInt8]($0) } ?? [] }
+        }
+
+        func save(node id: Int, _ body: [UInt8]) throws {
+            try cached("INSERT OR REPLACE INTO node VALUES (?, ?)").execute(arguments: [id, Data(body)])
+        }
+
+        func delete(node id: Int) throws {
+            try cached("DELETE FROM node WHERE id = ?").execute(arguments: [id])
+        }
+
+        private func cached(_ sql: String) throws -> Statement { try database.cachedStatement(sql: sql) }
+    }
+}

@@ -1,0 +1,270 @@
+import CouchDocument
+import CouchStore
+import Testing
+
+@Suite("Map views")
+struct ViewsMapTests {
+    static let five = (0..<5).map { "{\"_id\":\"\("abcde".map(String.init)[$0])\",\"n\":\($0)}" }
+    static let n = DesignDocument(map: "function(doc){emit(doc.n, doc._id)}")
+
+    @Test("rows come in the order of their keys, with total and offset")
+    func order() async throws {
+        try await ViewBench.run(Self.five.reversed()) { bench in
+            #expect(
+                try await bench.rows(Self.n)
+                    == ["a 0 \"a\"", "b 1 \"b\"", "c 2 \"c\"", "d 3 \"d\"", "e 4 \"e\""])
+            let page = try await bench.page(Self.n) {
+                $0.startKey = 1
+                $0.endKey = 3
+            }
+            #expect(page.totalRows == 5 && page.offset == 1 && page.rows.map(\.id) == ["b", "c", "d"])
+        }
+    }
+
+    struct Case: Sendable, CustomStringConvertible {
+        let description: String
+        let ids: String
+        let offset: Int
+        let change: @Sendable (inout ViewIndexQuery) -> Void
+    }
+
+    /// Recording views_map, "rows of a view", and views_keys.
+    static let recorded = [
+        Case(description: "descending", ids: "edcba", offset: 0) { $0.descending = true },
+        Case(description: "skip and limit", ids: "cd", offset: 2) {
+            $0.skip = 2
+            $0.limit = 2
+        },
+        Case(description: "a range backwards", ids: "dcb", offset: 1) {
+            $0.startKey = 3
+            $0.endKey = 1
+            $0.descending = true
+        },
+        Case(description: "a key", ids: "c", offset: 2) { $0.key = 2 },
+        Case(description: "a key that is not there", ids: "", offset: 5) { $0.key = 99 },
+        Case(description: "an exclusive end", ids: "bc", offset: 1) {
+            $0.startKey = 1
+            $0.endKey = 3
+            $0.inclusiveEnd = false
+        },
+        Case(description: "limit 0", ids: "", offset: 0) { $0.limit = 0 },
+        Case(description: "skip beyond the end", ids: "", offset: 5) { $0.skip = 9 },
+        Case(description: "descending with skip", ids: "d", offset: 1) {
+            $0.descending = true
+            $0.skip = 1
+            $0.limit = 1
+        },
+        Case(description: "descending from a key", ids: "cba", offset: 2) {
+            $0.descending = true
+            $0.startKey = 2
+        },
+        Case(description: "keys, in order and repeated", ids: "dbb", offset: 3) { $0.keys = [3, 1, 99, 1] },
+        Case(description: "keys backwards", ids: "cb", offset: 2) {
+            $0.keys = [1, 2]
+            $0.descending = true
+        },
+        Case(description: "keys with skip", ids: "cd", offset: 2) {
+            $0.keys = [1, 2, 3]
+            $0.skip = 1
+        },
+        Case(description: "keys with limit", ids: "b", offset: 1) {
+            $0.keys = [1, 2]
+            $0.limit = 1
+        },
+        Case(description: "no keys", ids: "", offset: 0) { $0.keys = [] },
+        Case(description: "keys that are not there", ids: "", offset: 5) { $0.keys = [nil, "x", [1], [:]] },
+        Case(description: "one key of keys", ids: "e", offset: 4) { $0.keys = [4] },
+    ]
+
+    @Test("options give the rows and offset that CouchDB recorded", arguments: recorded)
+    func options(_ wanted: Case) async throws {
+        try await ViewBench.run(Self.five) { bench in
+            let page = try await bench.page(Self.n, "v", wanted.change)
+            #expect(page.rows.compactMap(\.id).joined() == wanted.ids)
+            #expect(page.offset == wanted.offset)
+            #expect(page.totalRows == 5)
+        }
+    }
+
+    @Test("rows of equal key and document come by value, in both directions, and document ids bound ranges")
+    func equalKeys() async throws {
+        let design = DesignDocument(map: "function(doc){emit('k', 3); emit('k', 1); emit('k', 2);}")
+        try await ViewBench.run(["{\"_id\":\"c\"}", "{\"_id\":\"a\"}", "{\"_id\":\"b\"}"]) { bench in
+            func ids(_ change: (inout ViewIndexQuery) -> Void) async throws -> String {
+                try await bench.page(design, "v", change).rows
+                    .map { ($0.id ?? "") + String(decoding: $0.value, as: UTF8.self) }.joined(separator: " ")
+            }
+            #expect(try await ids { _ in } == "a1 a2 a3 b1 b2 b3 c1 c2 c3")
+            #expect(try await ids { $0.descending = true } == "c1 c2 c3 b1 b2 b3 a1 a2 a3")
+            #expect(
+                try await ids {
+                    $0.descending = true
+                    $0.skip = 1
+                    $0.limit = 3
+                } == "c2 c3 b1")
+            #expect(
+                try await ids {
+                    $0.startKey = "k"
+                    $0.startKeyDocumentID = "b"
+                } == "b1 b2 b3 c1 c2 c3")
+            #expect(
+                try await ids {
+                    $0.key = "k"
+                    $0.endKeyDocumentID = "b"
+                    $0.inclusiveEnd = false
+                } == "a1 a2 a3")
+            #expect(
+                try await ids {
+                    $0.descending = true
+                    $0.startKey = "k"
+                    $0.startKeyDocumentID = "b"
+                } == "b1 b2 b3 a1 a2 a3")
+            #expect(try await ids { $0.startKeyDocumentID = "b" } == "a1 a2 a3 b1 b2 b3 c1 c2 c3")
+        }
+    }
+
+    @Test(
+        "what a function emits arrives as JavaScript writes it",
+        arguments: [
+            ("emit(doc.nothing, undefined)", "null null"), ("emit()", "null null"), ("emit(0/0, 1/0)", "null null"),
+            ("emit(new Date(0), 0.5)", "\"1970-01-01T00:00:00.000Z\" 0.5"), ("emit(true, 1e21)", "true 1e+21"),
+            ("emit('ä\\u20ac', {b: 1, a: [true, false, null]})", "\"ä€\" {\"b\":1,\"a\":[true,false,null]}"),
+            ("emit(doc.one, doc.big)", "1 12345678901234567000"), ("emit(Object.keys(doc).length, doc._id)", "3 \"a\""),
+            ("emit(isArray([]), sum([1, 2]))", "true 3"), ("emit(toJSON({a: 1}), typeof console)", "\"{\\\"a\\\":1}\" \"undefined\""),
+        ])
+    func emits(_ body: String, _ row: String) async throws {
+        try await ViewBench.run(["{\"_id\":\"a\",\"one\":1.0,\"big\":12345678901234567890}"]) { bench in
+            #expect(try await bench.rows(DesignDocument(map: "function(doc){\(body)}")) == ["a " + row])
+        }
+    }
+
+    @Test(
+        "a function may be written in any of the usual ways",
+        arguments: [
+            "function(doc){emit(doc._id)}", "function (doc) {\n  emit(doc._id);\n};\n", "doc => emit(doc._id)",
+            "(doc) => { emit(doc._id); } // all of them", "/* all */ function named(doc) { emit(doc._id) } ; // end",
+            "(function(doc){ emit(doc._id) })", "function(doc){emit(\"http://x\".length && doc._id)};",
+        ])
+    func spellings(_ map: String) async throws {
+        try await ViewBench.run(["{\"_id\":\"a\"}"]) { bench in
+            try await bench.views.functions.check(DesignDocument(map: map))
+            #expect(try await bench.rows(DesignDocument(map: map)) == ["a \"a\" null"])
+        }
+    }
+
+    @Test("a document for which the function throws has no rows, and the others do")
+    func throwing() async throws {
+        let map = "function(doc){emit('early'); if (doc.n === 2) throw new Error('no'); if (doc.n > 3) nothere();}"
+        try await ViewBench.run(Self.five) { bench in
+            #expect(try await bench.page(DesignDocument(map: map)).rows.map(\.id) == ["a", "b", "d"])
+        }
+    }
+
+    @Test("what can not be written as JSON counts as thrown")
+    func cyclic() async throws {
+        let map = "function(doc){var o = {}; if (doc.n === 1) o.o = o; if (doc.n === 2) o.b = BigInt(1); emit(doc.n, o);}"
+        try await ViewBench.run(Self.five) { bench in
+            #expect(try await bench.page(DesignDocument(map: map)).rows.map(\.id) == ["a", "d", "e"])
+        }
+    }
+
+    @Test("a map function that never ends is stopped and named, and the next query works")
+    func endless() async throws {
+        let map = "function(doc){if (doc.n === 3 && doc.loop !== false) while (true) {} emit(doc.n);}"
+        try await ViewBench.run(Self.five, seconds: 0.2) { bench in
+            let design = DesignDocument(map: map)
+            let error = await #expect(throws: StoreError.self) { try await bench.page(design) }
+            #expect(error?.code.status == 500 && error?.reason.contains("\"d\"") == true, "\(error as Any)")
+            try bench.log.put("{\"_id\":\"d\",\"n\":3,\"loop\":false}")
+            #expect(try await bench.page(design).rows.count == 5)
+        }
+    }
+
+    @Test("one view can not change what the next one sees")
+    func isolation() async throws {
+        var design = DesignDocument(name: "d")
+        design.views = [
+            "one": .init(map: "function(doc){doc.list.push(9); doc.n = 7; emit(doc.n, doc.list)}"),
+            "two": .init(map: "function(doc){emit(doc.n, doc.list)}"),
+        ]
+        try await ViewBench.run(["{\"_id\":\"a\",\"n\":1,\"list\":[1]}"]) { bench in
+            #expect(try await bench.rows(design, "one") == ["a 7 [1,9]"])
+            #expect(try await bench.rows(design, "two") == ["a 1 [1]"])
+        }
+    }
+
+    @Test("require reads the modules of views.lib")
+    func library() async throws {
+        var design = DesignDocument(name: "d")
+        design.document["views"] = [
+            "lib": [
+                "double": "exports.of = function (n) { return 2 * n; };",
+                "sub": ["plus": "var d = require('../double'); exports.one = function (n) { return d.of(n) + 1; };"],
+            ],
+            "v": ["map": "function(doc){emit(doc.n, require('views/lib/sub/plus').one(doc.n))}"],
+        ]
+        try await ViewBench.run(Self.five) { bench in
+            #expect(try await bench.rows(design) { $0.key = 2 } == ["c 2 5"])
+        }
+    }
+
+    @Test("design documents have no rows unless the options say so")
+    func designDocuments() async throws {
+        let documents = ["{\"_id\":\"_design/x\"}", "{\"_id\":\"a\"}"]
+        try await ViewBench.run(documents) { bench in
+            var design = DesignDocument(map: "function(doc){emit(doc._id)}")
+            #expect(try await bench.page(design).rows.map(\.id) == ["a"])
+            design.document["options"] = ["include_design": true]
+            #expect(try await bench.page(design).rows.map(\.id) == ["_design/x", "a"])
+        }
+    }
+
+    @Test("a view of its own collation option is ordered by bytes")
+    func rawCollation() async throws {
+        var design = DesignDocument(name: "d")
+        design.document["views"] = ["v": ["map": "function(doc){emit(doc.k)}", "options": ["collation": "raw"]]]
+        let documents = ["\"a\"", "\"B\"", "[1]", "{}", "true", "null", "false", "7"].enumerated().map {
+            "{\"_id\":\"\($0.offset)\",\"k\":\($0.element)}"
+        }
+        try await ViewBench.run(documents) { bench in
+            let keys = try await bench.page(design).rows.map { String(decoding: $0.key, as: UTF8.self) }
+            #expect(keys == ["7", "false", "null", "true", "{}", "[1]", "\"B\"", "\"a\""])
+        }
+    }
+
+    @Test(
+        "options that can not be are refused in CouchDB's words",
+        arguments: [
+            Case(description: "No rows can match your key range, reverse your start_key and end_key or set descending=true", ids: "", offset: 0) {
+                $0.startKey = 3
+                $0.endKey = 1
+            },
+            Case(description: "No rows can match your key range, reverse your start_key and end_key or set descending=false", ids: "", offset: 0) {
+                $0.startKey = 1
+                $0.endKey = 3
+                $0.descending = true
+            },
+            Case(description: "Reduce is invalid for map-only views.", ids: "", offset: 0) { $0.reduce = true },
+            Case(description: "Invalid use of grouping on a map view.", ids: "", offset: 0) { $0.group = true },
+            Case(description: "Invalid use of grouping on a map view.", ids: "", offset: 0) { $0.groupLevel = 1 },
+        ])
+    func refused(_ wanted: Case) async throws {
+        try await ViewBench.run(Self.five) { bench in
+            let error = await #expect(throws: StoreError.self) { try await bench.page(Self.n, "v", wanted.change) }
+            #expect(error?.reason == wanted.description)
+            #expect(error?.code.word == "query_parse_error" && error?.code.status == 400)
+        }
+    }
+
+    @Test("a view or language that is not there is named as CouchDB names it")
+    func absent() async throws {
+        try await ViewBench.run(Self.five) { bench in
+            let missing = await #expect(throws: StoreError.self) { try await bench.page(Self.n, "never") }
+            #expect(missing?.code.status == 404 && missing?.reason == "missing_named_view")
+            var erlang = Self.n
+            erlang.document["language"] = "erlang"
+            let unknown = await #expect(throws: StoreError.self) { [erlang] in try await bench.page(erlang) }
+            #expect(unknown?.code.word == "unknown_query_language" && unknown?.code.status == 500)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import CouchDocument
+import CouchStore
+import Foundation
+import Logging
+import Synchronization
+
+/// A sequence log in memory, the smallest thing that an index can follow.
+final class DocumentLog: ViewSource {
+    private struct State {
+        var sequence = 0
+        var entries: [String: (sequence: Int, document: [UInt8]?)] = [:]
+    }
+
+    /// Protects the log: tests write while an index reads.
+    private let state = Mutex(State())
+
+    init(_ documents: [String] = []) throws {
+        for document in documents { try put(document) }
+    }
+
+    /// Writes a document given as JSON with an `_id`.
+    func put(_ text: String) throws {
+        let document = try JSON(parsing: text)
+        set(document["_id"]?.stringValue ?? "", document.encoded())
+    }
+
+    func delete(_ id: String) { set(id, nil) }
+
+    private func set(_ id: String, _ document: [UInt8]?) {
+        state.withLock { state in
+            state.sequence += 1
+            state.entries[id] = (state.sequence, document)
+        }
+    }
+
+    func lastSequence() -> Int { state.withLock { $0.sequence } }
+
+    func readChanges(
+        after sequence: Int, _ body: (_ sequence: Int, _ id: String, _ document: [UInt8]?) throws -> Bool
+    ) throws {
+        let entries = state.withLock { $0.entries.filter { $0.value.sequence > sequence } }
+        for (id, entry) in entries.sorted(by: { $0.value.sequence < $1.value.sequence }) {
+            guard try body(entry.sequence, id, entry.document) else { return }
+        }
+    }
+}
+
+/// Views over a log, in a folder that goes with them.
+final class ViewBench: Sendable {
+    let folder: String
+    let log: DocumentLog
+    let views: ViewIndexes
+
+    init(_ documents: [String] = [], folder: String? = nil, log: DocumentLog? = nil, seconds: Double = 5) throws {
+        self.folder = folder ?? NSTemporaryDirectory() + "views-" + UUID().uuidString
+        self.log = try log ?? DocumentLog(documents)
+        views = ViewIndexes(
+            folder: self.folder, source: self.log, limits: JavaScriptLimits(seconds: seconds), logger: Logger(label: "test"))
+    }
+
+    /// Runs a test and removes the folder after it.
+    static func run(
+        _ documents: [String] = [], seconds: Double = 5, _ body: (ViewBench) async throws -> Void
+    ) async throws {
+        let bench = try ViewBench(documents, seconds: seconds)
+        do { try await body(bench) } catch {
+            try await bench.views.removeAll()
+            throw error
+        }
+        try await bench.views.removeAll()
+    }
+
+    /// The rows of a view as texts: `id key value`, or `key value` when reduced.
+    func rows(_ design: DesignDocument, _ view: String = "v", _ change: (inout ViewIndexQuery) -> Void = { _ in })
+        async throws -> [String]
+    {
+        try await page(design, view, change).rows.map { row in
+            let texts = [Array(row.key), Array(row.value)].map { String(decoding: $0, as: UTF8.self) }
+            return ((row.id.map { [$0] } ?? []) + texts).joined(separator: " ")
+        }
+    }
+
+    func page(_ design: DesignDocument, _ view: String = "v", _ change: (inout ViewIndexQuery) -> Void = { _ in })
+        async throws -> ViewResult
+    {
+        var query = ViewIndexQuery()
+        change(&query)
+        return try await views.query(design: design, view: view, query)
+    }
+}
+
+extension DesignDocument {
+    /// A design document with one view `v`.
+    init(map: String, reduce: String? = nil, name: String = "d") {
+        self.init(name: name)
+        views = ["v": View(map: map, reduce: reduce)]
+    }
+}
