@@ -75,3 +75,10 @@ func resolved(_ path: String) throws -> String {
     defer { free(result) }
     return String(cString: result)
 }
+
+/// A new folder for a short time, for this person alone.
+package func makeTemporaryFolder() throws -> String {
+    var name = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/tokenpool-XXXXXX".utf8CString)
+    guard mkdtemp(&name) != nil else { throw systemError("make a folder in", "the folder for temporary files") }
+    return name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+}

@@ -37,6 +37,27 @@ package enum SandboxBuilder {
         }
     }
 
+    /// Makes the archive of any source that is not in a database. What is an archive already stays as it is, and is only
+    /// copied.
+    package static func build(_ spec: SandboxSpec, to path: String) async throws -> BuiltSandbox {
+        switch spec.source {
+        case .folder(let folder): return try await build(folder: folder, to: path)
+        case .git(let checkouts): return try await build(git: checkouts, to: path)
+        case .archive, .url, .attachment:
+            let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).partial"
+            defer { unlink(temporary) }
+            try await CacheSource(spec, database: nil, token: nil, base: ".").fetch(to: temporary)
+            return try await onOwnThread { flag in
+                // The way a worker will: what it would refuse should not travel so far.
+                try Unpacker.verify(temporary, cancellation: flag)
+                let digest = try SandboxDigest(ofFile: temporary, cancellation: flag)
+                let size = FileStatus(temporary)?.size ?? 0
+                guard rename(temporary, path) == 0 else { throw systemError("write", path) }
+                return BuiltSandbox(path: path, digest: digest, size: size, entries: 0)
+            }
+        }
+    }
+
     static func pack(
         folder: String, to path: String, normalizingModes: Bool, cancellation: CancellationFlag
     ) throws -> BuiltSandbox {

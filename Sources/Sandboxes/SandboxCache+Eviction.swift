@@ -49,13 +49,10 @@ extension SandboxCache {
         }
     }
 
-    /// Clears away a work folder without waiting for it.
-    func removeOnOwnThread(_ path: String) {
-        let logger = logger
-        Task.detached {
-            do { try await onOwnThread { _ in try removeTree(path) } } catch {
-                logger.warning("left a temporary folder behind", metadata: ["path": "\(path)", "error": "\(error)"])
-            }
+    /// Clears away a work folder. That it could not is said, but is no reason to fail.
+    func discard(_ path: String) async {
+        do { try await onOwnThread { _ in try removeTree(path) } } catch {
+            logger.warning("left a temporary folder behind", metadata: ["path": "\(path)", "error": "\(error)"])
         }
     }
 }

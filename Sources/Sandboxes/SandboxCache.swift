@@ -82,7 +82,7 @@ package struct SandboxCache: Sendable {
             try await source.fetch(to: "\(work)/archive")
             digest = try await unpackArchive(in: work, expected: spec.digest, source: spec.summary)
         } catch {
-            removeOnOwnThread(work)
+            await discard(work)
             throw error
         }
         let final = path("sandboxes", digest.hex)
@@ -90,7 +90,7 @@ package struct SandboxCache: Sendable {
             // Already there, from another source with the same content.
             let isThere = FileStatus.isFolder(final)
             let failure = systemError("keep the sandbox", final)
-            removeOnOwnThread(work)
+            await discard(work)
             if !isThere { throw failure }
         }
         try remember(digest, for: source.key)

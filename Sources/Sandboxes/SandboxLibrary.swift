@@ -80,6 +80,27 @@ package struct SandboxLibrary: Sendable {
         throw SandboxError(.failed, "could not upload the sandbox \(name): its document \(id) changes all the time")
     }
 
+    /// Packs a folder or repository, or fetches an archive, and puts it into the database.
+    package func upload(_ spec: SandboxSpec, name: String, created: Int) async throws -> (
+        sandbox: StoredSandbox, isNew: Bool
+    ) {
+        let folder = try makeTemporaryFolder()
+        defer { try? removeTree(folder) }
+        var type = "tar.gz"
+        switch spec.source {
+        case .archive(let path), .url(let path): type = Self.fileType(path)
+        case .attachment(let attachment): type = Self.fileType(attachment.name)
+        case .folder, .git: break
+        }
+        let built = try await SandboxBuilder.build(spec, to: "\(folder)/sandbox.\(type)")
+        if let digest = spec.digest, digest != built.digest {
+            throw SandboxError(
+                .mismatch, "the sandbox from \(spec.summary) has SHA-256 \(built.digest) and not \(digest) as asked for"
+            )
+        }
+        return try await upload(built, name: name, created: created)
+    }
+
     /// The name under which an upload that broke off meant to put its archive.
     private func attachment(of id: String, otherwise name: String) async throws -> String {
         try await database.document(id)["attachment"]?.stringValue ?? name

@@ -35,8 +35,25 @@ struct Unpacker {
         // Links on the way to the folder are the owner's; only those within are suspicious.
         var unpacker = Unpacker(
             archivePath: archive, folder: Array(try resolved(folder).utf8), limits: limits, cancellation: cancellation)
+        // libarchive tells UTF-8 names of zip and pax archives only in a locale that has them; a Swift program runs in
+        // "C". Only this thread changes its mind.
+        let unicode = newlocale(CInt(1) << LC_CTYPE, "C.UTF-8", nil)
+        let before = unicode.map { uselocale($0) }
+        defer {
+            if let before { uselocale(before) }
+            if let unicode { freelocale(unicode) }
+        }
         try unpacker.run()
         return unpacker.summary
+    }
+
+    /// Unpacks the archive for nothing but to see that it can be.
+    static func verify(_ archive: String, limits: UnpackLimits = UnpackLimits(), cancellation: CancellationFlag) throws
+    {
+        let folder = "\(archive).check"
+        try makeFolders(folder, mode: 0o700)
+        defer { try? removeTree(folder) }
+        _ = try unpack(archive, into: folder, limits: limits, cancellation: cancellation)
     }
 
     private init(archivePath: String, folder: [UInt8], limits: UnpackLimits, cancellation: CancellationFlag) {
@@ -140,7 +157,7 @@ struct Unpacker {
         for (path, target) in links {
             let full = folder.appending(path)
             let parent = Array(full[..<(full.lastIndex(of: UInt8(ascii: "/")) ?? 0)])
-            try makeFolders(parent, below: folder)
+            try makeParents(parent, below: folder)
             guard target.withPath({ text in full.withPath { symlink(text, $0) } }) == 0 else {
                 throw systemError("make the link", path)
             }
@@ -150,7 +167,7 @@ struct Unpacker {
         }
     }
 
-    private func makeFolders(_ path: [UInt8], below root: [UInt8]) throws {
+    private func makeParents(_ path: [UInt8], below root: [UInt8]) throws {
         guard path.count > root.count else { return }
         if let status = FileStatus(bytes: path) {
             guard status.kind == .folder else {
@@ -158,7 +175,7 @@ struct Unpacker {
             }
             return
         }
-        try makeFolders(Array(path[..<(path.lastIndex(of: UInt8(ascii: "/")) ?? 0)]), below: root)
+        try makeParents(Array(path[..<(path.lastIndex(of: UInt8(ascii: "/")) ?? 0)]), below: root)
         guard path.withPath({ mkdir($0, 0o755) }) == 0 else { throw systemError("make the folder", path) }
     }
 
