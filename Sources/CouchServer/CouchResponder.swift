@@ -1,0 +1,68 @@
+import CouchDocument
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What Hummingbird tells of a request besides the request: its connection.
+package struct CallContext: InitializableFromSource, Sendable {
+    let channel: any Channel
+    let logger: Logger
+
+    package init(source: ApplicationRequestContextSource) {
+        channel = source.channel
+        logger = source.logger
+    }
+}
+
+/// Answers every request: takes it apart, looks who sends it, routes it, and dresses the answer as CouchDB does.
+package struct CouchResponder: HTTPResponder {
+    let service: CouchService
+
+    package init(service: CouchService) { self.service = service }
+
+    package func respond(to request: Request, context: CallContext) async throws -> Response {
+        let start = ContinuousClock.now
+        var answer: Answer
+        do {
+            answer = try await service.answer(request, channel: context.channel)
+        } catch let refusal as Refusal {
+            answer = Answer(refusal)
+        } catch is CancellationError {
+            answer = Answer(Refusal(503, "service_unavailable", "the server is stopping"))
+        } catch {
+            service.logger.error(
+                "request failed",
+                metadata: [
+                    "request": "\(request.method) \(request.head.path ?? "/")", "error": "\(error)",
+                ])
+            answer = Answer(Refusal(500, "unknown_error", "\(error)"))
+        }
+        answer.headers[.server] = CouchService.serverName
+        if answer.headers[.requestID] == nil {
+            answer.headers[.requestID] = hexadecimal((0..<5).map { _ in UInt8.random(in: 0...255) })
+        }
+        let milliseconds = (ContinuousClock.now - start) / .milliseconds(1)
+        answer.headers[.bodyTime] = String(Int(milliseconds))
+        return Self.response(answer, isHead: request.method == .head)
+    }
+
+    private static func response(_ answer: Answer, isHead: Bool) -> Response {
+        var body: ResponseBody
+        switch answer.body {
+        case .bytes(let bytes): body = ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+        case .buffer(let buffer): body = ResponseBody(byteBuffer: buffer)
+        case .stream(let length, let write):
+            body = ResponseBody(contentLength: length) { writer in
+                try await write(&writer)
+                try await writer.finish(nil)
+            }
+        }
+        var headers = answer.headers
+        if isHead {
+            headers[.contentLength] = String(body.contentLength ?? 0)
+            body = ResponseBody()
+        }
+        return Response(status: .couch(answer.status), headers: headers, body: body)
+    }
+}

@@ -1,0 +1,87 @@
+import CouchDocument
+import CouchStore
+import Hummingbird
+import Logging
+import NIOCore
+
+/// The CouchDB HTTP API over a store: routing, sign-in and the rules about who may do what.
+package final class CouchService: Sendable {
+    /// Clients choose their ways by this version.
+    package static let couchVersion = "3.5.0"
+    package static let productVersion = "0.1.0"
+    static let serverName = "CouchDB/\(couchVersion) (tokenpool/\(productVersion))"
+
+    package let store: Store
+    package let signIn: SignIn
+    package let logger: Logger
+    let settings: Settings
+    let uuids = UUIDs()
+    let feeds: Feeds
+    /// Seconds since 1970.
+    let clock: @Sendable () -> Int
+    let nodeName = "tokenpoold@127.0.0.1"
+
+    /// - Parameter secret: Seals session cookies.
+    package init(
+        store: Store, administrators: [Administrator], secret: String, settings: Settings, logger: Logger,
+        clock: @escaping @Sendable () -> Int
+    ) {
+        self.store = store
+        self.logger = logger
+        self.settings = settings
+        self.clock = clock
+        feeds = Feeds()
+        signIn = SignIn(administrators: administrators, secret: secret) { name in
+            try await UserDocuments.read(name, in: store)
+        }
+    }
+
+    /// Creates the databases that every server has.
+    package func createSystemDatabases() async throws {
+        for name in ["_users", "_replicator"] where store.database(name) == nil {
+            let database = try await store.createDatabase(name)
+            try await database.setSecurity(SecurityObject.adminsOnly)
+        }
+    }
+
+    /// Ends the feeds that would otherwise keep their connections for ever.
+    package func endFeeds() { feeds.end() }
+
+    /// Answers a request; refusals are thrown.
+    func answer(_ request: Request, channel: any Channel) async throws -> Answer {
+        var call = try Call(request, channel: channel)
+        let (account, cookie) = try await signIn.account(of: call, now: clock())
+        call.account = account
+        var answer: Answer
+        do {
+            answer = try await route(call)
+        } catch var refusal as Refusal {
+            if let cookie { refusal.headers.append(("Set-Cookie", cookie)) }
+            throw refusal
+        } catch let error as StoreError {
+            throw Refusal(error)
+        }
+        if let cookie, answer.headers[.setCookie] == nil { answer.headers[.setCookie] = cookie }
+        return answer
+    }
+
+    private func route(_ call: Call) async throws -> Answer {
+        let segments = call.path.segments
+        let server = ServerRoutes(service: self, call: call)
+        guard let name = segments.first else { return try server.welcome() }
+        if name == "favicon.ico" && segments.count == 1 {
+            return Answer(404, contentType: "text/plain", .bytes(Array("Not found.".utf8)))
+        }
+        if name.hasPrefix("_"), let answer = try await server.answer() { return answer }
+        if segments.count == 1 {
+            switch call.method {
+            case "PUT": return try await DatabaseRoutes.create(name, service: self, call: call)
+            case "DELETE": return try await DatabaseRoutes.delete(name, service: self, call: call)
+            default: break
+            }
+        }
+        guard let database = store.database(name) else { throw Refusal.noDatabase }
+        let here = try await DatabaseCall(service: self, call: call, database: database)
+        return try await here.answer()
+    }
+}

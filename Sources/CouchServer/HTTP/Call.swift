@@ -1,0 +1,124 @@
+import CouchDocument
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOHTTPTypes
+
+/// A request as the routes see it: path and query taken apart, who sends it, and its body to be read once.
+package struct Call: Sendable {
+    package let method: String
+    package let path: RequestPath
+    package let query: Query
+    package let headers: HTTPFields
+    /// Who sends it; nobody until sign-in was looked at.
+    package var account = Account.nobody
+    /// The sender's address, without port.
+    package let peer: String
+    private let request: Request
+    private let channel: any Channel
+
+    package init(_ request: Request, channel: any Channel) throws(Refusal) {
+        self.request = request
+        self.channel = channel
+        headers = request.headers
+        peer = channel.remoteAddress?.ipAddress ?? "local"
+        var target = Substring(request.head.path ?? "/")
+        if target.hasPrefix("http://") || target.hasPrefix("https://") {
+            let afterScheme = target.dropFirst(target.hasPrefix("https") ? 8 : 7)
+            target = afterScheme.firstIndex(of: "/").map { afterScheme[$0...] } ?? "/"
+        }
+        let end = target.utf8.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } ?? target.endIndex
+        path = try RequestPath(target[..<end])
+        let rest = target[end...]
+        query = try Query(rest.hasPrefix("?") ? rest.dropFirst() : "")
+        let verb = request.method.rawValue
+        method = verb == "POST" ? request.headers[.methodOverride] ?? verb : verb
+    }
+
+    /// `http://HOST`, for `Location`.
+    var base: String { "http://\(request.head.authority ?? headers[.host] ?? "localhost")" }
+
+    /// The absolute address of a place below the root, its names encoded.
+    func location(_ names: String...) -> String { base + names.map { "/" + RequestPath.encode($0) }.joined() }
+
+    /// The names of the path as CouchDB writes them in `requested_path`.
+    var target: String { request.head.path ?? "/" }
+
+    /// Refuses other verbs. `allowed` as CouchDB lists them; `HEAD` counts as given wherever `GET` is.
+    func allow(_ allowed: String) throws(Refusal) {
+        let verbs = allowed.split(separator: ",")
+        if verbs.contains(where: { $0 == method }) || method == "HEAD" && verbs.contains("GET") { return }
+        throw .methodNotAllowed(allowed)
+    }
+
+    /// Whether this asks to read: `GET`, or `HEAD` which is answered alike without the body.
+    var isReading: Bool { method == "GET" || method == "HEAD" }
+
+    /// Whether the client says that it takes JSON.
+    var acceptsJSON: Bool {
+        guard let accept = headers[.accept] else { return false }
+        return accept.split(separator: ",").contains {
+            let type = $0.split(separator: ";").first.map { $0.filter { $0 != " " }.lowercased() }
+            return type == "application/json"
+        }
+    }
+
+    /// Whether the client's copy, named by `If-None-Match`, is this one. `tag` with its quotes.
+    func alreadyHas(_ tag: String) -> Bool {
+        guard let known = headers[.ifNoneMatch] else { return false }
+        return known.split(separator: ",").contains { $0.drop { $0 == " " } == tag }
+    }
+}
+
+extension Call {
+    /// The size beyond which a request is refused: CouchDB's `max_http_request_size`.
+    static let maximumRequestSize = 4 << 30
+
+    /// The pieces of the body as they come. The client is told to go on when it waits for that.
+    func bodyStream() async throws -> RequestBody {
+        if headers[.expect]?.lowercased() == "100-continue" {
+            // Written past the response writer, which Hummingbird keeps to itself.
+            try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
+        }
+        return request.body
+    }
+
+    /// The whole body, decompressed when it is gzipped.
+    func body() async throws -> ByteBuffer {
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > Self.maximumRequestSize {
+            throw Refusal(413, "too_large", "the request entity is too large")
+        }
+        let encoding = headers[.contentEncoding]?.lowercased() ?? "identity"
+        guard encoding == "identity" || encoding == "gzip" else {
+            throw Refusal(415, "bad_content_type", "\(encoding) is not a supported content encoding.")
+        }
+        let buffer = try await bodyStream().collect(upTo: Self.maximumRequestSize)
+        guard encoding == "gzip" else { return buffer }
+        guard let plain = Gzip.decompress(buffer.readableBytesView, limit: Self.maximumRequestSize) else {
+            throw Refusal.badRequest("Request body is not properly gzipped.")
+        }
+        return ByteBuffer(bytes: plain)
+    }
+
+    /// The body as JSON, whatever its media type.
+    func json() async throws -> JSON {
+        let buffer = try await body()
+        guard let value = try? JSON(parsing: buffer.readableBytesView, numbers: .canonical) else {
+            throw Refusal.invalidJSON
+        }
+        return value
+    }
+
+    /// Refuses a body that does not say to be JSON.
+    func requireJSONContent() throws(Refusal) {
+        let type = headers[.contentType]?.split(separator: ";").first.map { $0.filter { $0 != " " }.lowercased() }
+        guard type == "application/json" else { throw .notJSONContent }
+    }
+
+    /// The body of a POST, which must be a JSON object and say so.
+    func postedObject() async throws -> JSONObject {
+        try requireJSONContent()
+        guard let object = try await json().objectValue else { throw Refusal.notAnObject }
+        return object
+    }
+}
