@@ -1,0 +1,100 @@
+import CouchDocument
+import CouchStore
+import HTTPTypes
+
+/// `/{db}`: making, describing and deleting a database, and posting a document to it.
+struct DatabaseRoutes: Sendable {
+    let here: DatabaseCall
+    private static let verbs = "DELETE,GET,HEAD,POST"
+
+    func answer() async throws -> Answer {
+        switch here.call.method {
+        case "GET", "HEAD": return .json(200, try await Self.info(of: here.database))
+        case "POST": return try await DocumentRoutes(here: here, id: "").post()
+        default: throw Refusal.methodNotAllowed(Self.verbs)
+        }
+    }
+
+    static func create(_ name: String, service: CouchService, call: Call) async throws -> Answer {
+        if !call.account.isServerAdmin { throw Refusal.notServerAdmin }
+        if let text = call.query["q"], Int(text).map({ $0 > 0 }) != true {
+            throw Refusal.badRequest("The `q` value should be a positive integer.")
+        }
+        if let text = call.query["n"], Int(text).map({ $0 > 0 }) != true {
+            throw Refusal.badRequest("The `n` value should be a positive integer.")
+        }
+        switch call.query["partitioned"] {
+        case nil, "false": break
+        case "true": throw Refusal.badRequest("partitioned databases are not supported by this server")
+        default: throw Refusal.badRequest("Invalid `partitioned` parameter")
+        }
+        try checkName(name)
+        _ = try await service.store.createDatabase(name)
+        return Answer.json(201, ["ok": true]).with(.location, call.location(name))
+    }
+
+    static func delete(_ name: String, service: CouchService, call: Call) async throws -> Answer {
+        if !call.account.isServerAdmin { throw Refusal.notServerAdmin }
+        if call.query["rev"] != nil {
+            throw Refusal.badRequest(
+                "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?")
+        }
+        guard try await service.store.database(name) != nil else { throw Refusal.noDatabase }
+        try await service.store.deleteDatabase(name)
+        if name == "_users" { service.signIn.forgetUsers() }
+        return .ok
+    }
+
+    /// CouchDB's rule for names, which also the two system databases pass.
+    static func checkName(_ name: String) throws(Refusal) {
+        let units = Array(name.utf8)
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
+        let isGood =
+            name == "_users" || name == "_replicator" || name == "_global_changes"
+            || units.first.map(letters.contains) == true
+                && units.allSatisfy {
+                    letters.contains($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                        || "_$()+-/".utf8.contains($0)
+                }
+        guard isGood else {
+            throw Refusal(
+                400, "illegal_database_name",
+                "Name: '\(name)'. Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter."
+            )
+        }
+        if units.count > 238 {
+            throw Refusal(400, "database_name_too_long", "At least one path segment of `\(name)` is too long.")
+        }
+    }
+
+    /// What `GET /{db}` tells.
+    static func info(of database: StoredDatabase) async throws -> JSON {
+        let info = try await database.info()
+        let sequence = Sequence.text(info.updateSequence, of: database)
+        return [
+            "instance_start_time": .string(database.instanceStartTime), "db_name": .string(database.name),
+            "purge_seq": .string(Sequence.text(info.purgeSequence, of: database)), "update_seq": .string(sequence),
+            "sizes": [
+                "file": .integer(info.fileSize), "external": .integer(info.externalSize),
+                "active": .integer(info.activeSize),
+            ],
+            "props": [:], "doc_del_count": .integer(info.deletedCount), "doc_count": .integer(info.documentCount),
+            "disk_format_version": 8, "compact_running": .bool(info.isCompacting),
+            "cluster": ["q": 1, "n": 1, "w": 1, "r": 1],
+        ]
+    }
+}
+
+/// Sequences as clients see them: the number, a dash, and whose number it is.
+enum Sequence {
+    static func text(_ sequence: Int, of database: StoredDatabase) -> String { "\(sequence)-\(database.uuid.prefix(12))" }
+
+    /// Reads what a client sends back; `nil` when it is no sequence. Only 0 may stand without a dash.
+    static func number(_ text: String) -> Int? {
+        if text == "0" { return 0 }
+        guard let dash = text.firstIndex(of: "-"), let number = Int(text[..<dash]), number >= 0,
+            text.index(after: dash) != text.endIndex
+        else { return nil }
+        return number
+    }
+}

@@ -1,0 +1,89 @@
+import CouchServer
+import CouchStore
+import Logging
+import ServiceLifecycle
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A line for people, on standard error.
+func say(_ text: String) { fputs("tokenpoold: \(text)\n", stderr) }
+
+/// One life of the daemon: opens the folder, serves, drains and closes.
+struct Daemon {
+    let options: TokenPoolDaemon
+
+    /// How long running requests may go on after SIGTERM, in seconds.
+    private static let grace = 20
+
+    func run() async throws {
+        let isLoopback = ["localhost", "::1"].contains(options.bind) || options.bind.hasPrefix("127.")
+        if !isLoopback && options.adminPasswordFile == nil {
+            throw StartRefusal(
+                reason: "--bind \(options.bind) is reachable from other machines: give --admin-password-file too")
+        }
+        let folder = try DataFolder(path: options.folder)
+        let logger = Logger(label: "tokenpoold")
+        let store: Store
+        do {
+            store = try await Store.open(folder: options.folder, logger: logger)
+        } catch {
+            throw StartRefusal(reason: "\(error)")
+        }
+        do {
+            try await serve(store, folder: folder, logger: logger)
+        } catch {
+            await store.close()
+            throw refusal(for: error)
+        }
+        await store.close()
+    }
+
+    private func serve(_ store: Store, folder: DataFolder, logger: Logger) async throws {
+        let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
+        let service = CouchService(
+            store: store, administrators: [Administrator(name: options.admin, password: try password(folder))],
+            secret: secret, settings: try folder.settings(), logger: logger, clock: { time(nil) })
+        try await service.createSystemDatabases()
+        let host = options.bind
+        let descriptor = options.readyDescriptor
+        let server = CouchHTTPServer(service: service, host: host, port: options.port, logger: logger) { port in
+            Self.announce("ready http://\(host.contains(":") ? "[\(host)]" : host):\(port)\n", on: descriptor)
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: [.init(service: server)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(Self.grace)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private func password(_ folder: DataFolder) throws -> String {
+        if let file = options.adminPasswordFile { return try DataFolder.firstLine(of: file) }
+        let (password, isNew) = try folder.line(of: "admin-password") { DataFolder.secret(byteCount: 16) }
+        if isNew { say("made a password for \(options.admin): it is in \(folder.path)/admin-password") }
+        return password
+    }
+
+    private static func announce(_ line: String, on descriptor: Int32?) {
+        fputs(line, stdout)
+        fflush(stdout)
+        guard let descriptor else { return }
+        if write(descriptor, line, line.utf8.count) < 0 {
+            say("can not write to --ready-fd \(descriptor): \(String(cString: strerror(errno)))")
+        }
+        close(descriptor)
+    }
+
+    /// Turns what went wrong into one line.
+    private func refusal(for error: any Error) -> any Error {
+        if error is StartRefusal { return error }
+        let place = "\(options.bind):\(options.port)"
+        let text = "\(error)"
+        if text.contains("errno: \(EADDRINUSE)") || text.contains("Address already in use") {
+            return StartRefusal(reason: "\(place) is in use by another program: stop it or choose another --port")
+        }
+        return StartRefusal(reason: "can not serve on \(place): \(text)")
+    }
+}

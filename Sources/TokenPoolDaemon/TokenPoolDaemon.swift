@@ -1,0 +1,92 @@
+import ArgumentParser
+import CouchServer
+import CouchStore
+import Logging
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// `tokenpoold`: the document store of a pool, served over CouchDB's HTTP API.
+@main
+struct TokenPoolDaemon: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenpoold",
+        abstract: "Serves a pool's documents over CouchDB's HTTP API.",
+        discussion: """
+            Prints one line, "ready http://ADDRESS:PORT", to standard output when it serves; everything else goes to \
+            standard error. SIGTERM and SIGINT end it: running requests are finished first.
+            """,
+        version: "tokenpoold \(CouchService.productVersion) (CouchDB \(CouchService.couchVersion) API)")
+
+    @Option(name: .customLong("data"), help: "The folder of databases, made when missing.")
+    var folder = "./tokenpool-data"
+
+    @Option(help: "The address to listen on. Beyond loopback only with --admin-password-file.")
+    var bind = "127.0.0.1"
+
+    @Option(help: "The port; 0 takes any free one, see the ready line.")
+    var port = 5984
+
+    @Option(help: "The server admin's name.")
+    var admin = "admin"
+
+    @Option(
+        help: ArgumentHelp(
+            "A file whose first line is the admin's password.",
+            discussion: "Default: DATA/admin-password, made with a random password at the first start."))
+    var adminPasswordFile: String?
+
+    @Option(name: .customLong("ready-fd"), help: "Also write the ready line to this open file descriptor.")
+    var readyDescriptor: Int32?
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = Logger.Level.notice
+
+    func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port \(port): give 0 to 65535") }
+        guard !admin.isEmpty, !admin.contains(":") else {
+            throw ValidationError("--admin \(admin): a name is not empty and has no colon")
+        }
+        if let readyDescriptor, fcntl(readyDescriptor, F_GETFD) < 0 {
+            throw ValidationError("--ready-fd \(readyDescriptor): no such file descriptor is open")
+        }
+    }
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let level = logLevel
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        do {
+            try await Daemon(options: self).run()
+        } catch let refusal as StartRefusal {
+            say(refusal.reason)
+            throw ExitCode(3)
+        }
+    }
+
+    /// Usage errors are 2, as everywhere in tokenpool.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+        } catch {
+            let code = exitCode(for: error)
+            if code == .validationFailure {
+                fputs(fullMessage(for: error) + "\n", stderr)
+                Foundation_exit(2)
+            }
+            exit(withError: error)
+        }
+    }
+}
+
+private func Foundation_exit(_ code: Int32) -> Never { _exit(code) }
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
