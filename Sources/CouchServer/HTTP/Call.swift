@@ -36,12 +36,15 @@ package struct Call: Sendable {
     }
 
     /// `http://HOST`, for `Location`.
-    var base: String { "http://\(request.head.authority ?? headers[.host] ?? "localhost")" }
+    var base: String { "http://\(hostHeader ?? "localhost")" }
+
+    /// The host as the client named it.
+    var hostHeader: String? { request.head.authority ?? headers[.host] }
 
     /// The absolute address of a place below the root, its names encoded.
     func location(_ names: String...) -> String { base + names.map { "/" + RequestPath.encode($0) }.joined() }
 
-    /// The names of the path as CouchDB writes them in `requested_path`.
+    /// The path and query as they were sent.
     var target: String { request.head.path ?? "/" }
 
     /// Refuses other verbs. `allowed` as CouchDB lists them; `HEAD` counts as given wherever `GET` is.
@@ -107,6 +110,14 @@ extension Call {
             throw Refusal.invalidJSON
         }
         return value
+    }
+
+    /// The size beyond which a document in the body is to be measured: none is larger than the body itself.
+    func documentLimit(_ limit: Int) -> Int {
+        guard headers[.contentEncoding] == nil, let length = headers[.contentLength].flatMap({ Int($0) }) else {
+            return limit
+        }
+        return length <= limit ? .max : limit
     }
 
     /// Refuses a body that does not say to be JSON.

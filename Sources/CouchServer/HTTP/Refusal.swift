@@ -1,3 +1,5 @@
+import CouchStore
+
 /// An answer that says no: status, CouchDB's error word and the reason for people.
 package struct Refusal: Error, Sendable {
     package var status: Int
@@ -17,6 +19,9 @@ package struct Refusal: Error, Sendable {
 }
 
 extension Refusal {
+    /// What the store says, in CouchDB's words.
+    init(_ error: StoreError) { self.init(error.code.status, error.code.word, error.reason) }
+
     static func badRequest(_ reason: String) -> Refusal { Refusal(400, "bad_request", reason) }
     static func queryParse(_ reason: String) -> Refusal { Refusal(400, "query_parse_error", reason) }
     static func unauthorized(_ reason: String) -> Refusal { Refusal(401, "unauthorized", reason) }

@@ -1,0 +1,110 @@
+import CouchDocument
+import CouchStore
+import Dispatch
+import Synchronization
+
+/// What became of a document that was to be written.
+enum WriteOutcome: Sendable {
+    case saved(Revision)
+    case refused(Refusal)
+}
+
+/// Writes documents for an account: permissions, design checks, user documents and validation functions on the way.
+struct DocumentWriter: Sendable {
+    let here: DatabaseCall
+
+    /// Writes one document.
+    ///
+    /// - Throws: What kept it from being written.
+    func save(_ edit: Edit) async throws -> Revision {
+        switch try await save([edit])[0] {
+        case .saved(let revision): return revision
+        case .refused(let refusal): throw refusal
+        }
+    }
+
+    /// Writes documents; each has an outcome of its own.
+    func save(_ edits: [Edit]) async throws -> [WriteOutcome] {
+        var outcomes = [WriteOutcome](repeating: .refused(.conflict), count: edits.count)
+        var accepted: [Edit] = []
+        var places: [Int] = []
+        for (index, edit) in edits.enumerated() {
+            do {
+                accepted.append(try await check(edit))
+                places.append(index)
+            } catch let refusal as Refusal {
+                outcomes[index] = .refused(refusal)
+            } catch let error as StoreError {
+                outcomes[index] = .refused(Refusal(error))
+            }
+        }
+        if accepted.isEmpty { return outcomes }
+        let written = try await here.database.write(accepted, validation: try await validation(for: accepted))
+        if here.isUsers { here.service.signIn.forgetUsers() }
+        for (index, outcome) in zip(places, written) {
+            switch outcome {
+            case .saved(let revision, _): outcomes[index] = .saved(revision)
+            case .conflict: outcomes[index] = .refused(.conflict)
+            case .failed(let error): outcomes[index] = .refused(Refusal(error))
+            }
+        }
+        return outcomes
+    }
+
+    /// What must hold of one edit whatever is stored; user documents come back with their password hashed.
+    private func check(_ edit: Edit) async throws -> Edit {
+        if edit.isLocal {
+            if !edit.attachments.isEmpty {
+                throw Refusal.badRequest("_local documents do not accept attachments.")
+            }
+            return edit
+        }
+        if edit.id.hasPrefix("_design/") {
+            if !here.isDatabaseAdmin {
+                let reason = "You are not a db or server admin."
+                throw here.account.name == nil ? Refusal.unauthorized(reason) : Refusal.forbidden(reason)
+            }
+            if !edit.isDeleted, let design = DesignDocument(Document(id: edit.id, fields: edit.body)) {
+                try await here.database.views.functions.check(design)
+            }
+            return edit
+        }
+        return here.isUsers ? try await UserDocuments(here: here).prepare(edit) : edit
+    }
+
+    /// The design documents' `validate_doc_update`, if there are any.
+    private func validation(for edits: [Edit]) async throws -> EditValidation? {
+        guard edits.contains(where: { !$0.isLocal && !$0.id.hasPrefix("_design/") }) else { return nil }
+        let designs = try await here.database.designDocuments()
+            .filter { $0.document["validate_doc_update"] != nil }
+        if designs.isEmpty { return nil }
+        let functions = here.database.views.functions
+        let user = here.account.context(database: here.database.name)
+        let security = here.security.json
+        return { new, old in
+            if new.id.hasPrefix("_design/") { return }
+            try Self.wait {
+                try await functions.validate(
+                    new.fields, replacing: old?.fields, user: user, security: security, designs: designs)
+            }
+        }
+    }
+
+    /// Blocks the calling thread, which is the store's writer and no thread of the cooperative pool, for an answer of
+    /// the JavaScript thread; that one has a time limit.
+    private static func wait(_ work: @escaping @Sendable () async throws -> Void) throws {
+        let box = Box()
+        Task.detached {
+            do { try await work() } catch { box.failure.withLock { $0 = error } }
+            box.done.signal()
+        }
+        box.done.wait()
+        if let error = box.failure.withLock({ $0 }) { throw error }
+    }
+
+    private final class Box: Sendable {
+        let done = DispatchSemaphore(value: 0)
+        /// Written by the task before it signals, read after the wait.
+        let failure = Mutex<(any Error)?>(nil)
+    }
+}

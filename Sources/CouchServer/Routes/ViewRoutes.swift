@@ -1,0 +1,181 @@
+import CouchDocument
+import CouchStore
+import Hummingbird
+
+/// `/{db}/_design/{name}/_view/{view}`: the rows of a view, and its `/queries`.
+struct ViewRoutes: Sendable {
+    let here: DatabaseCall
+    let id: String
+    /// Rows whose documents are read at once for `include_docs`.
+    private static let batchSize = 200
+
+    func answer() async throws -> Answer {
+        let call = here.call
+        let segments = call.path.segments
+        let design = try await DesignRoutes.design(id, in: here.database)
+        let view = segments[4]
+        if segments.count == 6 && segments[5] == "queries" { return try await queries(design, view) }
+        guard segments.count == 5 else { throw Refusal.notFound() }
+        try call.allow("GET,HEAD,POST")
+        var options = RowOptions()
+        try options.read(call.query)
+        if !call.isReading {
+            let body = try await call.postedObject()
+            if body["queries"] != nil {
+                throw Refusal.badRequest("The `queries` parameter is no longer supported at this endpoint")
+            }
+            try options.read(body)
+        }
+        let result = try await here.database.views.query(design: design, view: view, Self.query(options))
+        let chosen = options
+        return .json(200) { writer in
+            var rows = RowWriter()
+            try await write(result, chosen, &rows, &writer)
+            rows.text.raw("\n")
+            try await rows.flush(to: &writer)
+        }
+    }
+
+    private func queries(_ design: DesignDocument, _ view: String) async throws -> Answer {
+        try here.call.allow("POST")
+        let body = try await here.call.postedObject()
+        guard let list = body["queries"]?.arrayValue else {
+            throw Refusal.badRequest("POST body must include `queries` parameter.")
+        }
+        var results: [(ViewResult, RowOptions)] = []
+        for item in list {
+            var options = RowOptions()
+            try options.read(here.call.query)
+            try options.read(item.objectValue ?? [:])
+            results.append((try await here.database.views.query(design: design, view: view, Self.query(options)), options))
+        }
+        let found = results
+        return .json(200) { writer in
+            var rows = RowWriter()
+            rows.text.raw("{\"results\":[")
+            for (index, (result, options)) in found.enumerated() {
+                if index > 0 { rows.text.raw(",\n") }
+                var own = RowWriter()
+                own.text = rows.text
+                try await write(result, options, &own, &writer)
+                rows.text = own.text
+            }
+            rows.text.raw("]}\n")
+            try await rows.flush(to: &writer)
+        }
+    }
+
+    private static func query(_ options: RowOptions) -> ViewIndexQuery {
+        var query = ViewIndexQuery()
+        query.keys = options.keys
+        query.startKey = options.startKey
+        query.endKey = options.endKey
+        query.startKeyDocumentID = options.startKeyDocumentID
+        query.endKeyDocumentID = options.endKeyDocumentID
+        query.inclusiveEnd = options.includesEnd
+        query.descending = options.isDescending
+        query.limit = options.limit
+        query.skip = options.skip
+        query.reduce = options.reduce
+        query.group = options.group
+        query.groupLevel = options.groupLevel
+        query.includesDocuments = options.includesDocuments
+        query.includesConflicts = options.conflicts
+        query.includesAttachments = options.attachments
+        query.includesUpdateSequence = options.updateSequence
+        switch options.update {
+        case .before: query.update = .before
+        case .afterwards: query.update = .lazy
+        case .never: query.update = .never
+        }
+        return query
+    }
+
+    /// Writes one answer, without a newline at its end.
+    private func write(
+        _ result: ViewResult, _ options: RowOptions, _ rows: inout RowWriter, _ writer: inout any ResponseBodyWriter
+    ) async throws {
+        rows.text.raw("{")
+        if let total = result.totalRows {
+            rows.text.raw("\"total_rows\":")
+            rows.text.write(total)
+            rows.text.raw(",")
+        }
+        if options.updateSequence {
+            rows.text.raw("\"update_seq\":")
+            rows.text.write(Sequence.text(result.updateSequence, of: here.database))
+            rows.text.raw(",")
+        }
+        if let offset = result.offset {
+            rows.text.raw("\"offset\":")
+            rows.text.write(offset)
+            rows.text.raw(",")
+        }
+        rows.text.raw("\"rows\":[\n")
+        var start = 0
+        while start < result.rows.count {
+            let batch = result.rows[start..<min(start + Self.batchSize, result.rows.count)]
+            start += Self.batchSize
+            let documents = options.includesDocuments ? try await self.documents(of: batch) : nil
+            for (index, row) in batch.enumerated() {
+                rows.beginRow()
+                Self.write(row, &rows.text)
+                if let documents {
+                    rows.text.raw(",\"doc\":")
+                    if let document = documents[index] {
+                        try await document.view(options).write(document.stored, of: here.database, to: &rows.text)
+                    } else {
+                        rows.text.raw("null")
+                    }
+                }
+                rows.text.raw("}")
+            }
+            if rows.isFull { try await rows.flush(to: &writer) }
+        }
+        rows.text.raw("\n]}")
+    }
+
+    private static func write(_ row: ViewRow, _ text: inout JSONWriter) {
+        text.raw("{")
+        if let id = row.id {
+            text.raw("\"id\":")
+            text.write(id)
+            text.raw(",")
+        }
+        text.raw("\"key\":")
+        text.raw(row.key)
+        text.raw(",\"value\":")
+        text.raw(row.value)
+    }
+
+    private struct Shown {
+        let stored: StoredDocument
+
+        func view(_ options: RowOptions) -> DocumentView {
+            var details: DocumentDetails = []
+            if options.conflicts { details.insert(.conflicts) }
+            if options.encodingInfo { details.insert(.attachmentEncodings) }
+            return DocumentView(details: details, attachments: options.attachments)
+        }
+    }
+
+    /// The documents that `include_docs` shows beside these rows.
+    private func documents(of rows: ArraySlice<ViewRow>) async throws -> [Shown?] {
+        let wanted = rows.map(\.document)
+        var winners = try await here.database.read(ids: wanted.compactMap { $0.revision == nil ? $0.id : nil })[...]
+        var documents: [Shown?] = []
+        for (id, revision) in wanted {
+            var found: StoredDocument?
+            if let id, let revision {
+                if let revision = Revision(revision) {
+                    found = try await here.database.read(id, revision: revision)
+                }
+            } else if id != nil {
+                found = winners.popFirst() ?? nil
+                if found?.isDeleted == true { found = nil }
+            }
+            documents.append(found.map(Shown.init))
+        }
+        return documents
+    }
+}
