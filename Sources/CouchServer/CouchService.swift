@@ -38,9 +38,8 @@ package final class CouchService: Sendable {
 
     /// Creates the databases that every server has.
     package func createSystemDatabases() async throws {
-        for name in ["_users", "_replicator"] where store.database(name) == nil {
-            let database = try await store.createDatabase(name)
-            try await database.setSecurity(SecurityObject.adminsOnly)
+        for name in ["_users", "_replicator"] where !store.databaseNames().contains(name) {
+            _ = try await store.createDatabase(name)
         }
     }
 
@@ -80,8 +79,8 @@ package final class CouchService: Sendable {
             default: break
             }
         }
-        guard let database = store.database(name) else { throw Refusal.noDatabase }
-        let here = try await DatabaseCall(service: self, call: call, database: database)
+        guard let database = try await store.database(name) else { throw Refusal.noDatabase }
+        let here = DatabaseCall(service: self, call: call, database: database)
         return try await here.answer()
     }
 }

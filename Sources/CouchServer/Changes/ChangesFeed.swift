@@ -69,7 +69,7 @@ struct ChangesFeed: Sendable {
         sentInPass = 0
     }
 
-    var lastSequence: String { Sequence.text(position, of: here.database) }
+    var lastSequence: String { SequenceText.text(position, of: here.database) }
 
     /// How many changes the reader has not seen.
     func pending() async throws -> Int {
@@ -80,7 +80,7 @@ struct ChangesFeed: Sendable {
     }
 
     private func row(_ change: StoredChange) async throws -> Row {
-        let sequence = Sequence.text(change.sequence, of: here.database)
+        let sequence = SequenceText.text(change.sequence, of: here.database)
         var writer = JSONWriter()
         writer.raw("{\"seq\":")
         let number = (options.limit ?? .max) - left

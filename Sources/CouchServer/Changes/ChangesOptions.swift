@@ -1,5 +1,6 @@
 import CouchDocument
 import CouchStore
+import HTTPTypes
 
 /// What a reader of `_changes` asks for.
 struct ChangesOptions: Sendable {
@@ -83,7 +84,7 @@ struct ChangesOptions: Sendable {
         if text == "now" { return database.lastSequence }
         // Some clients send the sequence as JSON text.
         let bare = text.hasPrefix("\"") && text.hasSuffix("\"") ? String(text.dropFirst().dropLast()) : text
-        guard let number = Sequence.number(bare) else {
+        guard let number = SequenceText.number(bare) else {
             throw .badRequest("Malformed sequence supplied in 'since' parameter.")
         }
         return number

@@ -79,7 +79,7 @@ struct DocumentView: Sendable {
                 statuses.map { ["rev": .string($0.revision.description), "status": .string($0.status.rawValue)] })
         }
         document.write(
-            to: &writer, details: details, sequence: Sequence.text(document.sequence, of: database), more: more
+            to: &writer, details: details, sequence: SequenceText.text(document.sequence, of: database), more: more
         ) { attachment in
             guard let found = loaded.first(where: { $0.attachment.name == attachment.name }) else { return nil }
             return [

@@ -1,6 +1,7 @@
 import CouchDocument
 import CouchStore
 import HTTPTypes
+import HummingbirdCore
 
 /// A document sent as `multipart/related`: JSON first, then the bytes of the attachments that it says follow.
 struct MultipartUpload: Sendable {

@@ -84,7 +84,7 @@ enum MultipartDocument {
         }
         document.write(
             to: &json, details: view.details.union(.attachmentEncodings),
-            sequence: Sequence.text(document.sequence, of: database), more: more
+            sequence: SequenceText.text(document.sequence, of: database), more: more
         ) { attachment in
             guard contents.contains(where: { $0.name == attachment.name }) else { return nil }
             var stub = attachment.stub(withEncoding: true)

@@ -39,7 +39,7 @@ package struct Call: Sendable {
     var base: String { "http://\(hostHeader ?? "localhost")" }
 
     /// The host as the client named it.
-    var hostHeader: String? { request.head.authority ?? headers[.host] }
+    var hostHeader: String? { request.head.authority }
 
     /// The absolute address of a place below the root, its names encoded.
     func location(_ names: String...) -> String { base + names.map { "/" + RequestPath.encode($0) }.joined() }

@@ -24,12 +24,12 @@ struct AllDocumentsRoutes: Sendable {
         var options = RowOptions()
         try options.read(call.query)
         if !call.isReading { try options.read(try await call.postedObject()) }
-        let answer = try await rows(options)
-        var first = answer.first
-        guard let more = answer.more else { return .json(200, written: first.text.bytes) }
+        let (first, more) = try await rows(options)
+        guard let more else { return .json(200, written: first.text.bytes) }
         return .json(200) { writer in
-            try await first.flush(to: &writer)
-            try await more(&first, &writer)
+            var rows = first
+            try await rows.flush(to: &writer)
+            try await more(&rows, &writer)
         }
     }
 
@@ -91,7 +91,7 @@ struct AllDocumentsRoutes: Sendable {
         var rows = RowWriter()
         Self.begin(
             &rows, total: total, offset: matchesNothing ? 0 : min(page.offset ?? 0, total),
-            sequence: options.updateSequence ? Sequence.text(page.updateSequence, of: here.database) : nil)
+            sequence: options.updateSequence ? SequenceText.text(page.updateSequence, of: here.database) : nil)
         try await write(page.documents, options, to: &rows)
         let left = (options.limit ?? .max) - page.documents.count
         guard page.documents.count == query.limit, left > 0, !matchesNothing, let last = page.documents.last else {
@@ -186,7 +186,7 @@ struct AllDocumentsRoutes: Sendable {
         var rows = RowWriter()
         Self.begin(
             &rows, total: total, offset: nil,
-            sequence: options.updateSequence ? Sequence.text(info.updateSequence, of: here.database) : nil)
+            sequence: options.updateSequence ? SequenceText.text(info.updateSequence, of: here.database) : nil)
         let pages = stride(from: 0, to: keys.count, by: Self.pageSize).map {
             Array(keys[$0..<min($0 + Self.pageSize, keys.count)])
         }
@@ -217,7 +217,7 @@ struct AllDocumentsRoutes: Sendable {
                 try await write([document], options, to: &rows)
             } else {
                 rows.beginRow()
-                rows.text.write(["key": key, "error": "not_found"])
+                rows.text.write(["key": key, "error": "not_found"] as JSONObject)
             }
         }
     }
@@ -234,7 +234,7 @@ struct AllDocumentsRoutes: Sendable {
         var rows = RowWriter()
         Self.begin(
             &rows, total: nil, offset: nil,
-            sequence: options.updateSequence ? Sequence.text(here.database.lastSequence, of: here.database) : nil)
+            sequence: options.updateSequence ? SequenceText.text(here.database.lastSequence, of: here.database) : nil)
         func write(_ document: Document) {
             rows.beginRow()
             var row: JSONObject = [
@@ -248,7 +248,7 @@ struct AllDocumentsRoutes: Sendable {
                 write(document)
             } else {
                 rows.beginRow()
-                rows.text.write(["key": key, "error": "not_found"])
+                rows.text.write(["key": key, "error": "not_found"] as JSONObject)
             }
         }
         if options.keys == nil { documents.forEach(write) }

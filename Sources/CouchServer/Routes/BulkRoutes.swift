@@ -115,7 +115,7 @@ struct BulkRoutes: Sendable {
             return .fault(id: .null, revision: .null, .badRequest("document must be a JSON object"))
         }
         guard let text = id.stringValue else { throw Refusal(500, "bad_request", "`id` must be a string") }
-        do {
+        do throws(Refusal) {
             try DocumentDraft.checkID(text)
             var view = view
             if let since = item["atts_since"] { view.attachmentsSince = try DocumentView.revisions(since) }
@@ -123,8 +123,8 @@ struct BulkRoutes: Sendable {
             if let rev = asked.stringValue { selection = .revisions([try DocumentDraft.revision(rev)]) }
             let request = RevisionRequest(id: text, selection: selection, latest: here.call.query.flag("latest"))
             return .request(request, view, asked: asked)
-        } catch let refusal as Refusal {
-            return .fault(id: id, revision: asked, refusal)
+        } catch {
+            return .fault(id: id, revision: asked, error)
         }
     }
 
@@ -138,7 +138,7 @@ struct BulkRoutes: Sendable {
         }
         switch wish {
         case .fault(let id, let revision, let refusal):
-            writer.write(["id": id, "docs": [error(id, revision, refusal)]])
+            writer.write(["id": id, "docs": [error(id, revision, refusal)]] as JSONObject)
         case .request(let request, let view, let asked):
             writer.raw("{\"id\":")
             writer.write(request.id)

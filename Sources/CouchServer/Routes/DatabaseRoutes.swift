@@ -70,10 +70,10 @@ struct DatabaseRoutes: Sendable {
     /// What `GET /{db}` tells.
     static func info(of database: StoredDatabase) async throws -> JSON {
         let info = try await database.info()
-        let sequence = Sequence.text(info.updateSequence, of: database)
+        let sequence = SequenceText.text(info.updateSequence, of: database)
         return [
             "instance_start_time": .string(database.instanceStartTime), "db_name": .string(database.name),
-            "purge_seq": .string(Sequence.text(info.purgeSequence, of: database)), "update_seq": .string(sequence),
+            "purge_seq": .string(SequenceText.text(info.purgeSequence, of: database)), "update_seq": .string(sequence),
             "sizes": [
                 "file": .integer(info.fileSize), "external": .integer(info.externalSize),
                 "active": .integer(info.activeSize),
@@ -86,7 +86,7 @@ struct DatabaseRoutes: Sendable {
 }
 
 /// Sequences as clients see them: the number, a dash, and whose number it is.
-enum Sequence {
+enum SequenceText {
     static func text(_ sequence: Int, of database: StoredDatabase) -> String { "\(sequence)-\(database.uuid.prefix(12))" }
 
     /// Reads what a client sends back; `nil` when it is no sequence. Only 0 may stand without a dash.

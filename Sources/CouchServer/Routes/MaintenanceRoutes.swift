@@ -1,5 +1,6 @@
 import CouchDocument
 import CouchStore
+import Logging
 
 /// The settings and the housekeeping of a database.
 struct MaintenanceRoutes: Sendable {

@@ -43,7 +43,7 @@ struct OpenRevisionsRoutes: Sendable {
                 try await view.write(document, of: here.database, to: &writer)
                 writer.raw("}")
             case .missing(let revision):
-                writer.write(["missing": .string(revision?.description ?? "")])
+                writer.write(["missing": .string(revision?.description ?? "")] as JSONObject)
             }
         }
         writer.raw("]\n")

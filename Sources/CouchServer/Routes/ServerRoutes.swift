@@ -101,7 +101,7 @@ struct ServerRoutes: Sendable {
         }
         var rows: [JSON] = []
         for name in names {
-            if let database = service.store.database(name) {
+            if let database = try await service.store.database(name) {
                 let info = try await DatabaseRoutes.info(of: database)
                 rows.append(["key": .string(name), "info": info])
             } else {

@@ -103,7 +103,7 @@ struct ViewRoutes: Sendable {
         }
         if options.updateSequence {
             rows.text.raw("\"update_seq\":")
-            rows.text.write(Sequence.text(result.updateSequence, of: here.database))
+            rows.text.write(SequenceText.text(result.updateSequence, of: here.database))
             rows.text.raw(",")
         }
         if let offset = result.offset {
