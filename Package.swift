@@ -86,7 +86,10 @@ let package = Package(
             ], swiftSettings: strict),
         .executableTarget(
             name: "TokenPoolDaemon",
-            dependencies: ["CouchServer", "CouchStore", "CouchDocument", arguments, logging, lifecycle],
+            dependencies: [
+                "CouchServer", "CouchStore", "CouchDocument", arguments, logging, lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: strict),
 
         // Tests: a room each, and whole journeys against a real server on a real port.

@@ -2,6 +2,7 @@ import CouchServer
 import CouchStore
 import Logging
 import ServiceLifecycle
+import UnixSignals
 
 #if canImport(Glibc)
     import Glibc
@@ -9,8 +10,20 @@ import ServiceLifecycle
     import Darwin
 #endif
 
+/// Writes a text to a descriptor, past C's buffers; `false` when it can not be written.
+@discardableResult
+func put(_ text: String, on descriptor: Int32) -> Bool {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        if count <= 0 { return false }
+        rest = rest.dropFirst(count)
+    }
+    return true
+}
+
 /// A line for people, on standard error.
-func say(_ text: String) { fputs("tokenpoold: \(text)\n", stderr) }
+func say(_ text: String) { put("tokenpoold: \(text)\n", on: STDERR_FILENO) }
 
 /// One life of the daemon: opens the folder, serves, drains and closes.
 struct Daemon {
@@ -67,10 +80,9 @@ struct Daemon {
     }
 
     private static func announce(_ line: String, on descriptor: Int32?) {
-        fputs(line, stdout)
-        fflush(stdout)
+        put(line, on: STDOUT_FILENO)
         guard let descriptor else { return }
-        if write(descriptor, line, line.utf8.count) < 0 {
+        if !put(line, on: descriptor) {
             say("can not write to --ready-fd \(descriptor): \(String(cString: strerror(errno)))")
         }
         close(descriptor)

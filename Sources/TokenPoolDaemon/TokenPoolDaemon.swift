@@ -79,14 +79,12 @@ struct TokenPoolDaemon: AsyncParsableCommand {
         } catch {
             let code = exitCode(for: error)
             if code == .validationFailure {
-                fputs(fullMessage(for: error) + "\n", stderr)
-                Foundation_exit(2)
+                put(fullMessage(for: error) + "\n", on: STDERR_FILENO)
+                _exit(2)
             }
             exit(withError: error)
         }
     }
 }
-
-private func Foundation_exit(_ code: Int32) -> Never { _exit(code) }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}

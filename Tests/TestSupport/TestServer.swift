@@ -1,13 +1,54 @@
+import CouchDB
+import Foundation
+
 /// A `tokenpoold` of the tests' own: a real process on a free port, with a folder that goes when the tests end.
 ///
-/// With `COUCHDB_URL` set (an admin in it), that server is used instead and nothing is started.
+/// With `COUCHDB_URL` set (an admin in it), ``shared()`` is that server and nothing is started.
 public struct TestServer: Sendable {
     /// `http://admin:password@127.0.0.1:PORT`.
     public let url: String
+    private let process: ServerProcess?
+
+    private static let common = Task { try await begin() }
+
+    private static func begin() async throws -> TestServer {
+        if let url = externalURL { return TestServer(url: url, process: nil) }
+        return try await start()
+    }
+
+    /// The server named by `COUCHDB_URL`, if any.
+    public static var externalURL: String? { ProcessInfo.processInfo.environment["COUCHDB_URL"] }
 
     /// The server that all tests of this process share; started by the first who asks.
-    public static func shared() async throws -> TestServer { fatalError("not built yet") }
+    public static func shared() async throws -> TestServer { try await common.value }
 
-    /// A server for one test alone, for tests that stop or kill it.
-    public static func start(arguments: [String] = []) async throws -> TestServer { fatalError("not built yet") }
+    /// A server for one test alone, for tests that stop or kill it. It ends with the tests at the latest.
+    ///
+    /// - Parameter arguments: Added to the command line.
+    public static func start(arguments: [String] = []) async throws -> TestServer {
+        let process = try ServerProcess(arguments: arguments)
+        let port = try await process.launch(port: 0)
+        return TestServer(url: "http://\(ServerProcess.admin):\(ServerProcess.password)@127.0.0.1:\(port)", process: process)
+    }
+
+    /// A client of this server.
+    public func client() throws -> Server { try Server(url: url) }
+
+    /// The folder of its databases.
+    public var folder: String { own.folder }
+
+    private var own: ServerProcess {
+        guard let process else { fatalError("the server at COUCHDB_URL is not the tests' own: use TestServer.start()") }
+        return process
+    }
+
+    /// Asks the server to end (SIGTERM), waits until it has and answers its exit status.
+    @discardableResult
+    public func stop() async throws -> Int32 { try await own.end(SIGTERM) }
+
+    /// Kills the server (SIGKILL) and waits until it is gone.
+    public func kill() async throws { _ = try await own.end(SIGKILL) }
+
+    /// Starts it again after ``stop()`` or ``kill()``: on the same folder and the same port.
+    public func restart() async throws { _ = try await own.launch(port: own.port) }
 }

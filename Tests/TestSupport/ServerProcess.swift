@@ -1,0 +1,135 @@
+import Foundation
+import Synchronization
+
+/// Why a test's server does not run.
+public struct TestServerError: Error, CustomStringConvertible {
+    public let description: String
+}
+
+/// One `tokenpoold` process after another over one folder.
+///
+/// A shell stands between: it kills the server when its standard input closes, which happens also when the test process
+/// dies without a chance to clean up.
+final class ServerProcess: Sendable {
+    static let admin = "admin"
+    static let password = "secret"
+    private static let supervisor = """
+        exec 3<&0
+        "$0" "$@" </dev/null 3<&- &
+        pid=$!
+        echo "pid $pid"
+        ( cat <&3 >/dev/null; kill -9 $pid 2>/dev/null ) >/dev/null 2>&1 &
+        wait $pid
+        """
+
+    private struct Running {
+        let shell: Process
+        let leash: FileHandle
+        let pid: pid_t
+    }
+    private struct State {
+        var running: Running?
+        var port = 0
+    }
+    /// Protects which process runs.
+    private let state = Mutex(State())
+    let folder: String
+    private let arguments: [String]
+
+    init(arguments: [String]) throws {
+        self.arguments = arguments
+        let url = FileManager.default.temporaryDirectory.appending(path: "tokenpool-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        folder = url.path
+        try Data((Self.password + "\n").utf8).write(to: url.appending(path: "password"))
+    }
+
+    deinit {
+        let running = state.withLock(\.running)
+        if let running { Foundation.kill(running.pid, SIGKILL) }
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    var port: Int { state.withLock(\.port) }
+
+    /// The built program, which lies beside the tests.
+    private static func program() throws -> String {
+        let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let candidates = [tests.deletingLastPathComponent(), tests.deletingLastPathComponent().deletingLastPathComponent()]
+            + CommandLine.arguments.prefix(1).map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
+        for folder in candidates {
+            let path = folder.appending(path: "tokenpoold").path
+            if FileManager.default.isExecutableFile(atPath: path) { return path }
+        }
+        throw TestServerError(description: "tokenpoold is not built: run `swift build` first")
+    }
+
+    /// Starts the server and waits for its ready line; answers the port.
+    func launch(port: Int) async throws -> Int {
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+        shell.arguments =
+            [
+                "-c", Self.supervisor, try Self.program(), "--data", folder + "/data", "--port", String(port),
+                "--admin", Self.admin, "--admin-password-file", folder + "/password",
+            ] + arguments
+        let input = Pipe()
+        let output = Pipe()
+        shell.standardInput = input
+        shell.standardOutput = output
+        // Other children must not hold the leash.
+        _ = fcntl(input.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        _ = fcntl(output.fileHandleForReading.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        try shell.run()
+        let lines = try await Self.greeting(output.fileHandleForReading, shell)
+        guard let pid = lines.pid, let ready = lines.port else {
+            shell.waitUntilExit()
+            throw TestServerError(description: "tokenpoold did not start (exit status \(shell.terminationStatus))")
+        }
+        state.withLock {
+            $0.running = Running(shell: shell, leash: input.fileHandleForWriting, pid: pid)
+            $0.port = ready
+        }
+        return ready
+    }
+
+    /// The pid that the shell says and the port that the server says; either is missing when the output ends before.
+    private static func greeting(_ output: FileHandle, _ shell: Process) async throws -> (pid: pid_t?, port: Int?) {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                var text = ""
+                var pid: pid_t?
+                var port: Int?
+                while pid == nil || port == nil {
+                    let data = output.availableData
+                    if data.isEmpty { break }
+                    text += String(decoding: data, as: UTF8.self)
+                    for line in text.split(separator: "\n") {
+                        if line.hasPrefix("pid ") { pid = pid_t(line.dropFirst(4)) }
+                        if line.hasPrefix("ready "), text.hasSuffix("\n") {
+                            port = line.split(separator: ":").last.flatMap { Int($0) }
+                        }
+                    }
+                }
+                continuation.resume(returning: (pid, port))
+            }
+        }
+    }
+
+    /// Sends the signal, waits for the end and answers the exit status.
+    func end(_ signal: Int32) async throws -> Int32 {
+        let running = state.withLock { state in
+            defer { state.running = nil }
+            return state.running
+        }
+        guard let running else { throw TestServerError(description: "the server does not run") }
+        Foundation.kill(running.pid, signal)
+        return await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                running.shell.waitUntilExit()
+                try? running.leash.close()
+                continuation.resume(returning: running.shell.terminationStatus)
+            }
+        }
+    }
+}
