@@ -8,6 +8,13 @@ package struct BuiltSandbox: Hashable, Sendable {
     package let size: Int
     /// Files, folders and links in it; 0 when the archive was taken as it is.
     package let entries: Int
+
+    package init(path: String, digest: SandboxDigest, size: Int, entries: Int) {
+        self.path = path
+        self.digest = digest
+        self.size = size
+        self.entries = entries
+    }
 }
 
 /// Makes the archive of a sandbox.
