@@ -17,38 +17,35 @@ struct ViewsReduceTests {
     func builtins() async throws {
         try await ViewBench.run(Self.six) { bench in
             let sum = Self.design("_sum")
-            #expect(try await bench.rows(sum) == ["null 25"])
-            #expect(try await bench.rows(sum) { $0.group = true } == ["[2023,1] 12", "[2023,2] 1", "[2024,1] 2", "[2024,3] 10"])
-            #expect(try await bench.rows(sum) { $0.groupLevel = 1 } == ["[2023] 13", "[2024] 12"])
-            #expect(try await bench.rows(sum) { $0.groupLevel = 9 }.count == 4)
-            #expect(try await bench.rows(sum) { $0.groupLevel = 0 } == ["null 25"])
-            #expect(try await bench.rows(sum) { $0.group = false } == ["null 25"])
-            #expect(try await bench.rows(sum) { $0.startKey = [2030] } == [])
-            #expect(try await bench.rows(sum) { $0.limit = 0 } == [])
-            #expect(try await bench.rows(sum) { $0.skip = 1 } == [])
-            #expect(try await bench.rows(sum) { $0.key = [2023, 1] } == ["null 12"])
-            #expect(try await bench.rows(sum) { $0.keys = [[2023, 1]] } == ["null 12"])
-            #expect(
-                try await bench.rows(sum) {
+            try await bench.expect(sum, gives: ["null 25"])
+            try await bench.expect(sum, gives: ["[2023,1] 12", "[2023,2] 1", "[2024,1] 2", "[2024,3] 10"]) { $0.group = true }
+            try await bench.expect(sum, gives: ["[2023] 13", "[2024] 12"]) { $0.groupLevel = 1 }
+            try await bench.expect(sum, gives: ["[2023,1] 12", "[2023,2] 1", "[2024,1] 2", "[2024,3] 10"]) {
+                $0.groupLevel = 9
+            }
+            try await bench.expect(sum, gives: ["null 25"]) { $0.groupLevel = 0 }
+            try await bench.expect(sum, gives: ["null 25"]) { $0.group = false }
+            try await bench.expect(sum, gives: []) { $0.startKey = [2030] }
+            try await bench.expect(sum, gives: []) { $0.limit = 0 }
+            try await bench.expect(sum, gives: []) { $0.skip = 1 }
+            try await bench.expect(sum, gives: ["null 12"]) { $0.key = [2023, 1] }
+            try await bench.expect(sum, gives: ["null 12"]) { $0.keys = [[2023, 1]] }
+            try await bench.expect(sum, gives: ["[2023,2] 1"]) {
                     $0.group = true
                     $0.limit = 1
                     $0.skip = 1
-                } == ["[2023,2] 1"])
-            #expect(
-                try await bench.rows(sum) {
+                }
+            try await bench.expect(sum, gives: ["[2024,3] 10", "[2024,1] 2", "[2023,2] 1", "[2023,1] 12"]) {
                     $0.group = true
                     $0.descending = true
-                } == ["[2024,3] 10", "[2024,1] 2", "[2023,2] 1", "[2023,1] 12"])
-            #expect(
-                try await bench.rows(sum) {
+                }
+            try await bench.expect(sum, gives: ["[2024,3] 10", "[2023,2] 1"]) {
                     $0.group = true
                     $0.keys = [[2024, 3], [2023, 2], [1999]]
-                } == ["[2024,3] 10", "[2023,2] 1"])
-            #expect(try await bench.rows(Self.design("_count")) { $0.groupLevel = 1 } == ["[2023] 3", "[2024] 3"])
-            #expect(
-                try await bench.rows(Self.design("_stats"))
-                    == ["null {\"sum\":25,\"count\":6,\"min\":1,\"max\":7,\"sumsqr\":131}"])
-            #expect(try await bench.rows(Self.design("_approx_count_distinct")) == ["null 4"])
+                }
+            try await bench.expect(Self.design("_count"), gives: ["[2023] 3", "[2024] 3"]) { $0.groupLevel = 1 }
+            try await bench.expect(Self.design("_stats"), gives: ["null {\"sum\":25,\"count\":6,\"min\":1,\"max\":7,\"sumsqr\":131}"])
+            try await bench.expect(Self.design("_approx_count_distinct"), gives: ["null 4"])
         }
     }
 
@@ -58,12 +55,8 @@ struct ViewsReduceTests {
         let documents = keys.enumerated().map { "{\"_id\":\"d\($0.offset)\",\"k\":\($0.element)}" }
         let design = DesignDocument(map: "function(doc){emit(doc.k, 1)}", reduce: "_count")
         try await ViewBench.run(documents) { bench in
-            #expect(
-                try await bench.rows(design) { $0.groupLevel = 1 }
-                    == ["null 1", "5 1", "\"plain\" 1", "[\"a\"] 4", "[\"b\"] 1", "{\"o\":1} 1"])
-            #expect(
-                try await bench.rows(design) { $0.groupLevel = 2 }
-                    == ["null 1", "5 1", "\"plain\" 1", "[\"a\",1] 3", "[\"a\",2] 1", "[\"b\"] 1", "{\"o\":1} 1"])
+            try await bench.expect(design, gives: ["null 1", "5 1", "\"plain\" 1", "[\"a\"] 4", "[\"b\"] 1", "{\"o\":1} 1"]) { $0.groupLevel = 1 }
+            try await bench.expect(design, gives: ["null 1", "5 1", "\"plain\" 1", "[\"a\",1] 3", "[\"a\",2] 1", "[\"b\"] 1", "{\"o\":1} 1"]) { $0.groupLevel = 2 }
         }
     }
 
@@ -79,7 +72,7 @@ struct ViewsReduceTests {
         }
         try await ViewBench.run(documents) { bench in
             let design = DesignDocument(map: "function(doc){emit(null, \(value))}", reduce: "_sum")
-            #expect(try await bench.rows(design) == ["null \(total)"])
+            try await bench.expect(design, gives: ["null \(total)"])
         }
     }
 
@@ -88,11 +81,9 @@ struct ViewsReduceTests {
         try await ViewBench.run(["{\"_id\":\"a\"}", "{\"_id\":\"b\"}"]) { bench in
             let figures = DesignDocument(
                 map: "function(doc){emit(null, {sum: 2, count: 2, min: 0, max: 2, sumsqr: 4})}", reduce: "_stats")
-            #expect(
-                try await bench.rows(figures) == ["null {\"sum\":4,\"count\":4,\"min\":0,\"max\":2,\"sumsqr\":8}"])
+            try await bench.expect(figures, gives: ["null {\"sum\":4,\"count\":4,\"min\":0,\"max\":2,\"sumsqr\":8}"])
             let lists = DesignDocument(map: "function(doc){emit(null, [1, 2])}", reduce: "_stats")
-            #expect(
-                try await bench.rows(lists) == [
+            try await bench.expect(lists, gives: [
                     "null [{\"sum\":2,\"count\":2,\"min\":1,\"max\":1,\"sumsqr\":2},"
                         + "{\"sum\":4,\"count\":2,\"min\":2,\"max\":2,\"sumsqr\":8}]"
                 ])
@@ -106,11 +97,12 @@ struct ViewsReduceTests {
             let sum = DesignDocument(map: "function(doc){emit(doc._id, doc.v)}", reduce: "_sum")
             let row = try #require(try await bench.rows(sum).first)
             #expect(row.hasPrefix("null {\"error\":\"builtin_reduce_error\",\"reason\":\"The _sum function requires"))
-            #expect(try await bench.rows(sum) { $0.key = "c" } == ["null 3"])
+            try await bench.expect(sum, gives: ["null 3"]) { $0.key = "c" }
             let stats = DesignDocument(map: "function(doc){emit(doc._id, doc.v)}", reduce: "_stats")
             let error = await #expect(throws: StoreError.self) { try await bench.rows(stats) }
             #expect(error?.code.status == 500)
-            #expect(try await bench.rows(stats) { $0.reduce = false }.count == 3)
+            let rows = try await bench.rows(stats) { $0.reduce = false }
+            #expect(rows.count == 3)
         }
     }
 
@@ -118,14 +110,12 @@ struct ViewsReduceTests {
     func javaScript() async throws {
         try await ViewBench.run(Self.six) { bench in
             let sum = Self.design("function(keys, values, rereduce) { return sum(values); }")
-            #expect(try await bench.rows(sum) == ["null 25"])
-            #expect(try await bench.rows(sum) { $0.groupLevel = 1 } == ["[2023] 13", "[2024] 12"])
+            try await bench.expect(sum, gives: ["null 25"])
+            try await bench.expect(sum, gives: ["[2023] 13", "[2024] 12"]) { $0.groupLevel = 1 }
             let ids = Self.design("function(keys, values, rereduce) { return rereduce ? ['again', values] : keys; }")
-            #expect(
-                try await bench.rows(ids) { $0.key = [2023, 1] }
-                    == ["null [\"again\",[[[[2023,1],\"s0\"],[[2023,1],\"s1\"]]]]"])
+            try await bench.expect(ids, gives: ["null [\"again\",[[[[2023,1],\"s0\"],[[2023,1],\"s1\"]]]]"]) { $0.key = [2023, 1] }
             let failing = Self.design("function(keys, values) { throw new Error('no'); }")
-            #expect(try await bench.rows(failing) == ["null null"])
+            try await bench.expect(failing, gives: ["null null"])
         }
     }
 
@@ -141,11 +131,11 @@ struct ViewsReduceTests {
             ]
             for level in 0...2 {
                 let wanted = try await bench.rows(design, "builtin") { $0.groupLevel = level }
-                #expect(try await bench.rows(design, "script") { $0.groupLevel = level } == wanted)
+                try await bench.expect(design, "script", gives: wanted) { $0.groupLevel = level }
             }
-            #expect(try await bench.rows(design, "builtin") == ["null \(2999 * 3000 / 2)"])
-            #expect(try await bench.rows(design, "count") { $0.startKey = [3] }.first == "null \(3000 - 429 * 3)" || true)
-            #expect(try await bench.rows(design, "distinct") == ["null 21"])
+            try await bench.expect(design, "builtin", gives: ["null \(2999 * 3000 / 2)"])
+            try await bench.expect(design, "count", gives: ["null \(429 * 3)"]) { $0.endKey = [3] }
+            try await bench.expect(design, "distinct", gives: ["null 21"])
         }
     }
 
@@ -167,18 +157,22 @@ struct ViewsReduceTests {
     func refused() async throws {
         try await ViewBench.run(Self.six) { bench in
             let sum = Self.design("_sum")
-            func reason(_ change: @escaping @Sendable (inout ViewIndexQuery) -> Void) async -> String? {
-                await #expect(throws: StoreError.self) { try await bench.rows(sum, "v", change) }?.reason
+            let refused: [(String, @Sendable (inout ViewIndexQuery) -> Void)] = [
+                ("`include_docs` is invalid for reduce", { $0.includesDocuments = true }),
+                ("`conflicts` is invalid for reduce views.", { $0.includesConflicts = true }),
+                ("Multi-key fetches for reduce views must use `group=true`", { $0.keys = [[1], [2]] }),
+                (
+                    "Invalid use of grouping on a map view.",
+                    {
+                        $0.reduce = false
+                        $0.group = true
+                    }
+                ),
+            ]
+            for (reason, change) in refused {
+                let error = await #expect(throws: StoreError.self) { try await bench.rows(sum, "v", change) }
+                #expect(error?.reason == reason)
             }
-            #expect(await reason { $0.includesDocuments = true } == "`include_docs` is invalid for reduce")
-            #expect(await reason { $0.includesConflicts = true } == "`conflicts` is invalid for reduce views.")
-            #expect(
-                await reason { $0.keys = [[1], [2]] } == "Multi-key fetches for reduce views must use `group=true`")
-            #expect(
-                await reason {
-                    $0.reduce = false
-                    $0.group = true
-                } == "Invalid use of grouping on a map view.")
         }
     }
 }

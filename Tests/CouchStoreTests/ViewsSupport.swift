@@ -3,6 +3,7 @@ import CouchStore
 import Foundation
 import Logging
 import Synchronization
+import Testing
 
 /// A sequence log in memory, the smallest thing that an index can follow.
 final class DocumentLog: ViewSource {
@@ -78,6 +79,23 @@ final class ViewBench: Sendable {
             let texts = [Array(row.key), Array(row.value)].map { String(decoding: $0, as: UTF8.self) }
             return ((row.id.map { [$0] } ?? []) + texts).joined(separator: " ")
         }
+    }
+
+    /// Says so when a view has other rows than these.
+    func expect(
+        _ design: DesignDocument, _ view: String = "v", gives wanted: [String],
+        at location: SourceLocation = #_sourceLocation, _ change: (inout ViewIndexQuery) -> Void = { _ in }
+    ) async throws {
+        let found = try await rows(design, view, change)
+        #expect(found == wanted, sourceLocation: location)
+    }
+
+    /// Says so when other documents than these have rows.
+    func expect(_ design: DesignDocument, ids wanted: [String], at location: SourceLocation = #_sourceLocation)
+        async throws
+    {
+        let found = try await page(design).rows.map(\.id)
+        #expect(found == wanted, sourceLocation: location)
     }
 
     func page(_ design: DesignDocument, _ view: String = "v", _ change: (inout ViewIndexQuery) -> Void = { _ in })

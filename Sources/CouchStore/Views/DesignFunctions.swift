@@ -96,9 +96,9 @@ package final class DesignFunctions: Sendable {
         try await ask("show", design, ["shows", name], [document.map(JSON.object) ?? .null, request]).objectValue ?? [:]
     }
 
-    /// Ends the thread once its last call is done.
-    package func close() async {
-        try? await run { _, engines in engines.open = [:] }
+    /// Lets the thread end once its last call is done.
+    package func close() {
+        thread.stop()
     }
 
     /// Why a text is no JavaScript function; `nil` when it is one.

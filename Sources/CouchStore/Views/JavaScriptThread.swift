@@ -9,7 +9,7 @@
 /// The thread starts with the first job and makes the value; jobs run one after the other in the order they came. After a
 /// while without jobs the value goes and the thread ends, so that idle indexes cost no memory; the next job starts anew.
 ///
-/// `@unchecked Sendable`: `jobs` and `isRunning` are only touched while `lock` is held; `State` lives in a local variable
+/// `@unchecked Sendable`: `jobs`, `isRunning` and `isStopping` are only touched while `lock` is held; `State` lives in a local variable
 /// of the thread's own function.
 final class JavaScriptThread<State>: @unchecked Sendable {
     typealias Job = @Sendable (State) -> Void
@@ -20,9 +20,10 @@ final class JavaScriptThread<State>: @unchecked Sendable {
     private let make: @Sendable () -> State
     private var jobs: [Job] = []
     private var isRunning = false
+    private var isStopping = false
 
     /// A thread for the value that `make` makes on it.
-    init(idleSeconds: Int = 60, make: @escaping @Sendable () -> State) {
+    init(idleSeconds: Int = 30, make: @escaping @Sendable () -> State) {
         self.idleSeconds = idleSeconds
         self.make = make
         pthread_mutex_init(lock, nil)
@@ -54,6 +55,14 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         }
     }
 
+    /// Lets the thread end after the jobs that are in the queue. A later job starts it again.
+    func stop() {
+        pthread_mutex_lock(lock)
+        isStopping = true
+        pthread_cond_signal(arrival)
+        pthread_mutex_unlock(lock)
+    }
+
     private func start() {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -79,7 +88,17 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         precondition(status == 0, "no thread for JavaScript could be started: error \(status)")
     }
 
+    /// JavaScriptCore stops an endless loop by a signal to the thread that runs it. A thread inherits the mask of the one
+    /// that started it, and Dispatch's workers block every signal; with that mask the stop would wait forever.
+    private static func unblockSignals() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGUSR1, SIGUSR2, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE] { sigaddset(&signals, signal) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+
     private func work() {
+        Self.unblockSignals()
         let state = make()
         pthread_mutex_lock(lock)
         var timedOut = false
@@ -91,7 +110,7 @@ final class JavaScriptThread<State>: @unchecked Sendable {
                 pthread_mutex_unlock(lock)
                 for job in batch { job(state) }
                 pthread_mutex_lock(lock)
-            } else if timedOut {
+            } else if timedOut || isStopping {
                 break
             } else {
                 var deadline = timespec()
@@ -101,6 +120,7 @@ final class JavaScriptThread<State>: @unchecked Sendable {
             }
         }
         isRunning = false
+        isStopping = false
         pthread_mutex_unlock(lock)
     }
 }

@@ -221,6 +221,7 @@ final class ViewIndex: Sendable {
         guard isFirst else { return }
         // Queued behind a running pass, so nothing uses the file any more.
         try? await thread.run { _ in }
+        thread.stop()
         do { try file.close() } catch {
             logger.warning("a view index did not close", metadata: ["file": "\(file.path)", "reason": "\(error)"])
         }

@@ -131,7 +131,7 @@ package final class ViewIndexes: Sendable {
             return state.indexes
         }
         for index in indexes.values { await index.close() }
-        await functions.close()
+        functions.close()
     }
 
     /// Closes and removes every file: the database is gone.
