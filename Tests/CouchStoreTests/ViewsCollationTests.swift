@@ -51,7 +51,8 @@ struct ViewsCollationTests {
 
     @Test("raw order is numbers, false, null, true, objects, arrays, then strings by their bytes")
     func raw() throws {
-        let text = #"[-2, 0, 10, false, null, true, {}, {"A": 1}, {"a": 1}, [], [1], [1, 2], [2], ["a"], "", "A", "B", "a", "a\u0000", "aa", "ä"]"#
+        let text =
+            #"[-2, 0, 10, false, null, true, {}, {"A": 1}, {"a": 1}, [], [1], [1, 2], [2], ["a"], "", "A", "B", "a", "a\u0000", "aa", "ä"]"#
         let values = try #require(try JSON(parsing: text).arrayValue)
         let keys = values.map { CollationKey.bytes(for: $0, order: .raw) }
         for index in keys.indices.dropLast() {

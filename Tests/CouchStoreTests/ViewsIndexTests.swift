@@ -10,8 +10,11 @@ struct ViewsIndexTests {
 
     @Test("an index follows changes and deletions")
     func follows() async throws {
-        try await ViewBench.run(["{\"_id\":\"t1\",\"lock\":0,\"n\":1}", "{\"_id\":\"t2\",\"lock\":0,\"n\":2}"]) { bench in
-            func ids() async throws -> [String?] { try await bench.page(Self.todo) { $0.reduce = false }.rows.map(\.id) }
+        try await ViewBench.run(["{\"_id\":\"t1\",\"lock\":0,\"n\":1}", "{\"_id\":\"t2\",\"lock\":0,\"n\":2}"]) {
+            bench in
+            func ids() async throws -> [String?] {
+                try await bench.page(Self.todo) { $0.reduce = false }.rows.map(\.id)
+            }
             #expect(try await ids() == ["t1", "t2"])
             try bench.log.put("{\"_id\":\"t1\",\"lock\":5,\"n\":1}")
             #expect(try await ids() == ["t2"])
@@ -141,7 +144,8 @@ struct ViewsIndexTests {
                     } else {
                         let kind = Int.random(in: 0..<7, using: &random)
                         let number = Int.random(in: -50..<50, using: &random)
-                        try bench.log.put("{\"_id\":\"\(id)\",\"lock\":\(number % 5 == 0 ? 1 : 0),\"kind\":\(kind),\"n\":\(number)}")
+                        try bench.log.put(
+                            "{\"_id\":\"\(id)\",\"lock\":\(number % 5 == 0 ? 1 : 0),\"kind\":\(kind),\"n\":\(number)}")
                     }
                 }
                 _ = try await bench.rows(Self.todo)

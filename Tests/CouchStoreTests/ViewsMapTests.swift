@@ -96,24 +96,24 @@ struct ViewsMapTests {
             try await expect("a1 a2 a3 b1 b2 b3 c1 c2 c3") { _ in }
             try await expect("c1 c2 c3 b1 b2 b3 a1 a2 a3") { $0.descending = true }
             try await expect("c2 c3 b1") {
-                    $0.descending = true
-                    $0.skip = 1
-                    $0.limit = 3
-                }
+                $0.descending = true
+                $0.skip = 1
+                $0.limit = 3
+            }
             try await expect("b1 b2 b3 c1 c2 c3") {
-                    $0.startKey = "k"
-                    $0.startKeyDocumentID = "b"
-                }
+                $0.startKey = "k"
+                $0.startKeyDocumentID = "b"
+            }
             try await expect("a1 a2 a3") {
-                    $0.key = "k"
-                    $0.endKeyDocumentID = "b"
-                    $0.inclusiveEnd = false
-                }
+                $0.key = "k"
+                $0.endKeyDocumentID = "b"
+                $0.inclusiveEnd = false
+            }
             try await expect("b1 b2 b3 a1 a2 a3") {
-                    $0.descending = true
-                    $0.startKey = "k"
-                    $0.startKeyDocumentID = "b"
-                }
+                $0.descending = true
+                $0.startKey = "k"
+                $0.startKeyDocumentID = "b"
+            }
             try await expect("a1 a2 a3 b1 b2 b3 c1 c2 c3") { $0.startKeyDocumentID = "b" }
         }
     }
@@ -125,7 +125,8 @@ struct ViewsMapTests {
             ("emit(new Date(0), 0.5)", "\"1970-01-01T00:00:00.000Z\" 0.5"), ("emit(true, 1e21)", "true 1e+21"),
             ("emit('ä\\u20ac', {b: 1, a: [true, false, null]})", "\"ä€\" {\"b\":1,\"a\":[true,false,null]}"),
             ("emit(doc.one, doc.big)", "1 12345678901234567000"), ("emit(Object.keys(doc).length, doc._id)", "3 \"a\""),
-            ("emit(isArray([]), sum([1, 2]))", "true 3"), ("emit(toJSON({a: 1}), typeof console)", "\"{\\\"a\\\":1}\" \"undefined\""),
+            ("emit(isArray([]), sum([1, 2]))", "true 3"),
+            ("emit(toJSON({a: 1}), typeof console)", "\"{\\\"a\\\":1}\" \"undefined\""),
         ])
     func emits(_ body: String, _ row: String) async throws {
         try await ViewBench.run(["{\"_id\":\"a\",\"one\":1.0,\"big\":12345678901234567890}"]) { bench in
@@ -157,7 +158,8 @@ struct ViewsMapTests {
 
     @Test("what can not be written as JSON counts as thrown")
     func cyclic() async throws {
-        let map = "function(doc){var o = {}; if (doc.n === 1) o.o = o; if (doc.n === 2) o.b = BigInt(1); emit(doc.n, o);}"
+        let map =
+            "function(doc){var o = {}; if (doc.n === 1) o.o = o; if (doc.n === 2) o.b = BigInt(1); emit(doc.n, o);}"
         try await ViewBench.run(Self.five) { bench in
             try await bench.expect(DesignDocument(map: map), ids: ["a", "d", "e"])
         }
@@ -230,11 +232,19 @@ struct ViewsMapTests {
     @Test(
         "options that can not be are refused in CouchDB's words",
         arguments: [
-            Case(description: "No rows can match your key range, reverse your start_key and end_key or set descending=true", ids: "", offset: 0) {
+            Case(
+                description:
+                    "No rows can match your key range, reverse your start_key and end_key or set descending=true",
+                ids: "", offset: 0
+            ) {
                 $0.startKey = 3
                 $0.endKey = 1
             },
-            Case(description: "No rows can match your key range, reverse your start_key and end_key or set descending=false", ids: "", offset: 0) {
+            Case(
+                description:
+                    "No rows can match your key range, reverse your start_key and end_key or set descending=false",
+                ids: "", offset: 0
+            ) {
                 $0.startKey = 1
                 $0.endKey = 3
                 $0.descending = true

@@ -7,7 +7,9 @@ struct ViewsReduceTests {
     /// The documents of recording views_reduce.
     static let six = [
         (2023, 1, 5), (2023, 1, 7), (2023, 2, 1), (2024, 1, 2), (2024, 3, 4), (2024, 3, 6),
-    ].enumerated().map { "{\"_id\":\"s\($0.offset)\",\"y\":\($0.element.0),\"m\":\($0.element.1),\"n\":\($0.element.2)}" }
+    ].enumerated().map {
+        "{\"_id\":\"s\($0.offset)\",\"y\":\($0.element.0),\"m\":\($0.element.1),\"n\":\($0.element.2)}"
+    }
 
     static func design(_ reduce: String) -> DesignDocument {
         DesignDocument(map: "function(doc){emit([doc.y, doc.m], doc.n)}", reduce: reduce)
@@ -18,7 +20,9 @@ struct ViewsReduceTests {
         try await ViewBench.run(Self.six) { bench in
             let sum = Self.design("_sum")
             try await bench.expect(sum, gives: ["null 25"])
-            try await bench.expect(sum, gives: ["[2023,1] 12", "[2023,2] 1", "[2024,1] 2", "[2024,3] 10"]) { $0.group = true }
+            try await bench.expect(sum, gives: ["[2023,1] 12", "[2023,2] 1", "[2024,1] 2", "[2024,3] 10"]) {
+                $0.group = true
+            }
             try await bench.expect(sum, gives: ["[2023] 13", "[2024] 12"]) { $0.groupLevel = 1 }
             try await bench.expect(sum, gives: ["[2023,1] 12", "[2023,2] 1", "[2024,1] 2", "[2024,3] 10"]) {
                 $0.groupLevel = 9
@@ -31,32 +35,41 @@ struct ViewsReduceTests {
             try await bench.expect(sum, gives: ["null 12"]) { $0.key = [2023, 1] }
             try await bench.expect(sum, gives: ["null 12"]) { $0.keys = [[2023, 1]] }
             try await bench.expect(sum, gives: ["[2023,2] 1"]) {
-                    $0.group = true
-                    $0.limit = 1
-                    $0.skip = 1
-                }
+                $0.group = true
+                $0.limit = 1
+                $0.skip = 1
+            }
             try await bench.expect(sum, gives: ["[2024,3] 10", "[2024,1] 2", "[2023,2] 1", "[2023,1] 12"]) {
-                    $0.group = true
-                    $0.descending = true
-                }
+                $0.group = true
+                $0.descending = true
+            }
             try await bench.expect(sum, gives: ["[2024,3] 10", "[2023,2] 1"]) {
-                    $0.group = true
-                    $0.keys = [[2024, 3], [2023, 2], [1999]]
-                }
+                $0.group = true
+                $0.keys = [[2024, 3], [2023, 2], [1999]]
+            }
             try await bench.expect(Self.design("_count"), gives: ["[2023] 3", "[2024] 3"]) { $0.groupLevel = 1 }
-            try await bench.expect(Self.design("_stats"), gives: ["null {\"sum\":25,\"count\":6,\"min\":1,\"max\":7,\"sumsqr\":131}"])
+            try await bench.expect(
+                Self.design("_stats"), gives: ["null {\"sum\":25,\"count\":6,\"min\":1,\"max\":7,\"sumsqr\":131}"])
             try await bench.expect(Self.design("_approx_count_distinct"), gives: ["null 4"])
         }
     }
 
     @Test("group levels leave keys that are no arrays, or shorter, as they are")
     func mixedKeys() async throws {
-        let keys = ["[\"a\",1,\"x\"]", "[\"a\",1,\"y\"]", "[\"a\",2]", "[\"b\"]", "\"plain\"", "5", "[\"a\",1,\"x\"]", "{\"o\":1}", "null"]
+        let keys = [
+            "[\"a\",1,\"x\"]", "[\"a\",1,\"y\"]", "[\"a\",2]", "[\"b\"]", "\"plain\"", "5", "[\"a\",1,\"x\"]",
+            "{\"o\":1}", "null",
+        ]
         let documents = keys.enumerated().map { "{\"_id\":\"d\($0.offset)\",\"k\":\($0.element)}" }
         let design = DesignDocument(map: "function(doc){emit(doc.k, 1)}", reduce: "_count")
         try await ViewBench.run(documents) { bench in
-            try await bench.expect(design, gives: ["null 1", "5 1", "\"plain\" 1", "[\"a\"] 4", "[\"b\"] 1", "{\"o\":1} 1"]) { $0.groupLevel = 1 }
-            try await bench.expect(design, gives: ["null 1", "5 1", "\"plain\" 1", "[\"a\",1] 3", "[\"a\",2] 1", "[\"b\"] 1", "{\"o\":1} 1"]) { $0.groupLevel = 2 }
+            try await bench.expect(
+                design, gives: ["null 1", "5 1", "\"plain\" 1", "[\"a\"] 4", "[\"b\"] 1", "{\"o\":1} 1"]
+            ) { $0.groupLevel = 1 }
+            try await bench.expect(
+                design,
+                gives: ["null 1", "5 1", "\"plain\" 1", "[\"a\",1] 3", "[\"a\",2] 1", "[\"b\"] 1", "{\"o\":1} 1"]
+            ) { $0.groupLevel = 2 }
         }
     }
 
@@ -83,7 +96,9 @@ struct ViewsReduceTests {
                 map: "function(doc){emit(null, {sum: 2, count: 2, min: 0, max: 2, sumsqr: 4})}", reduce: "_stats")
             try await bench.expect(figures, gives: ["null {\"sum\":4,\"count\":4,\"min\":0,\"max\":2,\"sumsqr\":8}"])
             let lists = DesignDocument(map: "function(doc){emit(null, [1, 2])}", reduce: "_stats")
-            try await bench.expect(lists, gives: [
+            try await bench.expect(
+                lists,
+                gives: [
                     "null [{\"sum\":2,\"count\":2,\"min\":1,\"max\":1,\"sumsqr\":2},"
                         + "{\"sum\":4,\"count\":2,\"min\":2,\"max\":2,\"sumsqr\":8}]"
                 ])
@@ -113,7 +128,9 @@ struct ViewsReduceTests {
             try await bench.expect(sum, gives: ["null 25"])
             try await bench.expect(sum, gives: ["[2023] 13", "[2024] 12"]) { $0.groupLevel = 1 }
             let ids = Self.design("function(keys, values, rereduce) { return rereduce ? ['again', values] : keys; }")
-            try await bench.expect(ids, gives: ["null [\"again\",[[[[2023,1],\"s0\"],[[2023,1],\"s1\"]]]]"]) { $0.key = [2023, 1] }
+            try await bench.expect(ids, gives: ["null [\"again\",[[[[2023,1],\"s0\"],[[2023,1],\"s1\"]]]]"]) {
+                $0.key = [2023, 1]
+            }
             let failing = Self.design("function(keys, values) { throw new Error('no'); }")
             try await bench.expect(failing, gives: ["null null"])
         }
@@ -127,7 +144,8 @@ struct ViewsReduceTests {
             let map = "function(doc){emit([doc.y, doc.m], doc.n)}"
             design.views = [
                 "builtin": .init(map: map, reduce: "_sum"), "script": .init(map: map, reduce: "(k, v) => sum(v)"),
-                "count": .init(map: map, reduce: "_count"), "distinct": .init(map: map, reduce: "_approx_count_distinct"),
+                "count": .init(map: map, reduce: "_count"),
+                "distinct": .init(map: map, reduce: "_approx_count_distinct"),
             ]
             for level in 0...2 {
                 let wanted = try await bench.rows(design, "builtin") { $0.groupLevel = level }
@@ -144,10 +162,12 @@ struct ViewsReduceTests {
         let documents = (0..<200).map { "{\"_id\":\"d\($0)\",\"text\":\"\(String(repeating: "x", count: 60))\"}" }
         try await ViewBench.run(documents, seconds: 0.2) { bench in
             let growing = DesignDocument(
-                map: "function(doc){emit(1, doc.text)}", reduce: "function(k, v, r) { return r ? [].concat.apply([], v) : v; }")
+                map: "function(doc){emit(1, doc.text)}",
+                reduce: "function(k, v, r) { return r ? [].concat.apply([], v) : v; }")
             let row = try #require(try await bench.rows(growing).first)
             #expect(row.contains("reduce_overflow_error") && row.contains("Reduce output must shrink more rapidly"))
-            let endless = DesignDocument(map: "function(doc){emit(1, 1)}", reduce: "function(k, v, r) { while (true) {} }")
+            let endless = DesignDocument(
+                map: "function(doc){emit(1, 1)}", reduce: "function(k, v, r) { while (true) {} }")
             let error = await #expect(throws: StoreError.self) { try await bench.rows(endless) }
             #expect(error?.code.status == 500)
         }

@@ -56,7 +56,8 @@ final class ViewBench: Sendable {
         self.folder = folder ?? NSTemporaryDirectory() + "views-" + UUID().uuidString
         self.log = try log ?? DocumentLog(documents)
         views = ViewIndexes(
-            folder: self.folder, source: self.log, limits: JavaScriptLimits(seconds: seconds), logger: Logger(label: "test"))
+            folder: self.folder, source: self.log, limits: JavaScriptLimits(seconds: seconds),
+            logger: Logger(label: "test"))
     }
 
     /// Runs a test and removes the folder after it.

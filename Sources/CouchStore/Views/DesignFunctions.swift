@@ -43,7 +43,9 @@ package final class DesignFunctions: Sendable {
     ) async throws {
         let validating = designs.filter { $0.document["validate_doc_update"] != nil }
         if validating.isEmpty { return }
-        let texts = [JSON.object(newDocument), oldDocument.map(JSON.object) ?? .null, user, security].map { $0.encoded() }
+        let texts = [JSON.object(newDocument), oldDocument.map(JSON.object) ?? .null, user, security].map {
+            $0.encoded()
+        }
         try await run { functions, engines in
             for design in validating {
                 do throws(Thrown) {
@@ -64,7 +66,8 @@ package final class DesignFunctions: Sendable {
     }
 
     /// Asks the map function of a view (`_changes?filter=_view`): a document passes when it emits anything.
-    package func filter(byView view: String, of design: DesignDocument, documents: [JSONObject]) async throws -> [Bool] {
+    package func filter(byView view: String, of design: DesignDocument, documents: [JSONObject]) async throws -> [Bool]
+    {
         try await ask("filterByMap", design, ["views", view, "map"], [.array(documents.map(JSON.object))])
             .arrayValue?.map { $0 == .bool(true) } ?? []
     }
@@ -175,7 +178,8 @@ package final class DesignFunctions: Sendable {
             case .timedOut:
                 throw Thrown(value: [
                     "error": "timeout",
-                    "reason": "a function of \(design.document.id) took longer than \(limits.seconds) s and was stopped",
+                    "reason":
+                        "a function of \(design.document.id) took longer than \(limits.seconds) s and was stopped",
                 ])
             case .exception(let text): throw Thrown(value: ["error": "unnamed_error", "reason": .string(text)])
             }

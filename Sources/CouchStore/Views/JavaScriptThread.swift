@@ -75,15 +75,17 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         #else
             var thread: pthread_t?
         #endif
-        let status = pthread_create(&thread, &attributes, { argument in
-            #if canImport(Glibc)
-                let body = Unmanaged<ThreadBody>.fromOpaque(argument!).takeRetainedValue()
-            #else
-                let body = Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue()
-            #endif
-            body.run()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &thread, &attributes,
+            { argument in
+                #if canImport(Glibc)
+                    let body = Unmanaged<ThreadBody>.fromOpaque(argument!).takeRetainedValue()
+                #else
+                    let body = Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue()
+                #endif
+                body.run()
+                return nil
+            }, box.toOpaque())
         pthread_attr_destroy(&attributes)
         precondition(status == 0, "no thread for JavaScript could be started: error \(status)")
     }

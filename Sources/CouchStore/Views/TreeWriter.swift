@@ -296,7 +296,8 @@ final class TreeWriter {
             for node in nodes where node.id == nil { node.id = storage.nextID() }
             if height == 0 {
                 let count = reductions.functions.count
-                let reduced = try reductions.reduce(leaves: count == 0 ? [] : nodes.map { TreeNode($0.leafBytes, reduceCount: 0) })
+                let reduced = try reductions.reduce(
+                    leaves: count == 0 ? [] : nodes.map { TreeNode($0.leafBytes, reduceCount: 0) })
                 for (index, node) in nodes.enumerated() {
                     node.reductions = count == 0 ? [] : reduced[index]
                     try storage.save(node.id!, node.leafBytes)

@@ -178,7 +178,8 @@ final class ViewIndex: Sendable {
     }
 
     /// The values of groups. The last call is a rereduce even of one piece, as CouchDB's coordinator does it.
-    private func reduce(_ groups: [ViewQueryRun.Group], _ calls: ReduceCalls, _ function: Int) async throws -> [ViewRow] {
+    private func reduce(_ groups: [ViewQueryRun.Group], _ calls: ReduceCalls, _ function: Int) async throws -> [ViewRow]
+    {
         try await thread.run { update in
             let update = try update.get()
             let results = try update.run(calls)

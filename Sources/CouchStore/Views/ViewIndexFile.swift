@@ -130,8 +130,10 @@ final class ViewIndexFile: Sendable {
             try cached("UPDATE header SET sequence = ?, next_node = ?").execute(
                 arguments: [header.sequence, header.nextNode])
             for (number, tree) in header.trees.enumerated() {
-                try cached("UPDATE tree SET root = ?, rows = ?, size = ? WHERE number = ? AND (root, rows, size) != (?, ?, ?)")
-                    .execute(arguments: [tree.root, tree.count, tree.size, number, tree.root, tree.count, tree.size])
+                try cached(
+                    "UPDATE tree SET root = ?, rows = ?, size = ? WHERE number = ? AND (root, rows, size) != (?, ?, ?)"
+                )
+                .execute(arguments: [tree.root, tree.count, tree.size, number, tree.root, tree.count, tree.size])
             }
         }
 
@@ -139,7 +141,8 @@ final class ViewIndexFile: Sendable {
             let statement = try cached("SELECT body FROM node WHERE id = ?")
             let rows = try Row.fetchCursor(statement, arguments: [id])
             guard let row = try rows.next() else {
-                throw StoreError.failure("internal_server_error", "a view index lacks node \(id); clean up and ask again")
+                throw StoreError.failure(
+                    "internal_server_error", "a view index lacks node \(id); clean up and ask again")
             }
             return try row.withUnsafeData(atIndex: 0) { data in data.map { [UInt8]($0) } ?? [] }
         }
