@@ -58,6 +58,8 @@ extension TokenSets {
     public func create(
         _ configuration: SetConfiguration, ifExists: IfExists = .fail, progress: Progress? = nil
     ) async throws -> CreationReport {
+        // Missing views are found before anything is written: without them nothing could be released.
+        _ = try await counts(of: configuration.name)
         let ledger = try SetLedger(configuration, progress: progress)
         var creation = SetCreation(sets: self, configuration: configuration, ledger: ledger, ifExists: ifExists)
         return try await creation.run(progress)
