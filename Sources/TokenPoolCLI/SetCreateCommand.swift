@@ -17,7 +17,8 @@ struct SetCreateCommand: AsyncParsableCommand {
     @Argument(help: "The configuration file.", completion: .file())
     var file: String
 
-    @Option(help: "What to do when the set exists: fail, skip (add what is missing), update (and rewrite what is todo).")
+    @Option(
+        help: "What to do when the set exists: fail, skip (add what is missing), update (and rewrite what is todo).")
     var ifExists = IfExists.fail
 
     @Option(
@@ -81,7 +82,8 @@ struct SetCreateCommand: AsyncParsableCommand {
     }
 
     /// The sandbox as tokens name it: a local folder or archive is packed and put into the database first.
-    private func prepared(_ configuration: SetConfiguration, in database: Database) async throws -> SandboxDeclaration? {
+    private func prepared(_ configuration: SetConfiguration, in database: Database) async throws -> SandboxDeclaration?
+    {
         guard var sandbox = configuration.sandbox else { return nil }
         guard let path = sandbox.localPath else {
             do { _ = try SandboxSpec(json: .object(sandbox.members)) } catch {

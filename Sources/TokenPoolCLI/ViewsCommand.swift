@@ -13,7 +13,8 @@ struct ViewsCommand: AsyncParsableCommand {
 /// Ours, or those of a folder.
 struct DesignFolderArgument: ParsableArguments {
     @Argument(
-        help: "A folder of design documents, or one of them, in CouchDB's mapping (views/NAME/map.js …); without it ours.",
+        help:
+            "A folder of design documents, or one of them, in CouchDB's mapping (views/NAME/map.js …); without it ours.",
         completion: .directory)
     var folder: String?
 
