@@ -97,16 +97,13 @@ struct SetCreateCommand: AsyncParsableCommand {
         let temporary = FileManager.default.temporaryDirectory.appending(path: "tokenpool-\(UUID().uuidString).tar.gz")
         defer { try? FileManager.default.removeItem(at: temporary) }
         do {
-            if FileStatus.isFolder(path) {
-                built = try await SandboxBuilder.build(folder: path, to: temporary.path(percentEncoded: false))
-            } else {
-                let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
-                built = BuiltSandbox(path: path, digest: try SandboxDigest(ofFile: path), size: size, entries: 0)
-            }
+            let spec = SandboxSpec(source: FileStatus.isFolder(path) ? .folder(path: path) : .archive(path: path))
+            built = try await SandboxBuilder.build(spec, to: temporary.path(percentEncoded: false))
         } catch { throw ConfigurationError(sandbox.place, "\(error)") }
         let library = SandboxLibrary(database)
         let stored = try await library.upload(built, name: name, created: SystemClock().now().seconds)
         if stored.isNew { options.output.say("sandbox \"\(name)\": \(built.size) bytes uploaded") }
+        sandbox.localPath = nil
         sandbox.members = stored.sandbox.spec.json.objectValue ?? [:]
         return sandbox
     }

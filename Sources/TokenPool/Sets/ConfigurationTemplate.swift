@@ -32,6 +32,17 @@ struct ConfigurationTemplate: Sendable {
         try filled(values) { try $0.expanded(keeping: values.isForWorker, values.value(of:)) }
     }
 
+    /// The arguments for which an element of a command stands: one, or as many as the list has when the element is one
+    /// placeholder for a list.
+    func arguments(_ values: TemplateValues) throws -> [String] {
+        if template.pieces.count == 1, let only = template.placeholders.first, !values.isForWorker(only.name),
+            case .array(let elements) = try json(values)
+        {
+            return elements.map { TemplateParser.escaped($0.templateText) }
+        }
+        return [try later(values)]
+    }
+
     /// Refuses names that nothing can have, before any row is read.
     func check(names: [String], alsoForWorker: Bool = false) throws {
         for placeholder in template.placeholders where !names.contains(placeholder.name) {

@@ -1,4 +1,5 @@
 import CouchDocument
+import Foundation
 
 /// What a configuration file says of a set: what makes its tokens, and what each of them is.
 ///
@@ -63,12 +64,23 @@ public struct SetConfiguration: Sendable {
 
 /// Where the sandbox of a set comes from, as the configuration says it.
 public struct SandboxDeclaration: Sendable, Hashable {
-    /// A folder or archive on this machine, which must be packed and uploaded before the set is created.
+    /// A folder or archive on this machine. `tokenpool set create` packs and uploads it first; left as it is, tokens
+    /// name the path, which only workers on this machine can read.
     public var localPath: String?
     /// What goes into `pool.sandbox` of every token.
     public var members: JSONObject
     /// Where it is declared.
     public let place: ConfigurationPlace
+
+    /// `pool.sandbox` of the tokens.
+    var tokenMembers: JSONObject {
+        guard let localPath else { return members }
+        var isFolder: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: localPath, isDirectory: &isFolder)
+        var members = members
+        members[isFolder.boolValue ? "folder" : "archive"] = .string(localPath)
+        return members
+    }
 }
 
 /// Makes the document of a token from a row of the source.

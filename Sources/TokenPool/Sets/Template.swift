@@ -70,7 +70,7 @@ package struct Template: Hashable, Sendable {
             switch piece {
             case .text(let text): result += text
             case .placeholder(let placeholder, let context):
-                result += context.quoted(try placeholder.text(value))
+                result += try placeholder.text(value, in: context)
             }
         }
         return result
@@ -94,7 +94,7 @@ package struct Template: Hashable, Sendable {
             switch piece {
             case .text(let text): literal += text
             case .placeholder(let placeholder, let context) where !later(placeholder.name):
-                literal += context.quoted(try placeholder.text(value))
+                literal += try placeholder.text(value, in: context)
             case .placeholder(let placeholder, _):
                 if let last = literal.utf8.last, last == UInt8(ascii: "{") || last == UInt8(ascii: "$") {
                     throw TemplateError("a value ends in \"{\" or \"$\" right before {\(placeholder.source)}")
@@ -125,8 +125,16 @@ extension Template.Placeholder {
         return value
     }
 
-    func text(_ lookUp: (String) throws -> JSON?) throws -> String {
+    /// The value as it is written in that context. A list that stands bare in a shell command becomes its words.
+    func text(_ lookUp: (String) throws -> JSON?, in context: ShellContext) throws -> String {
         let value = try value(lookUp)
+        guard format == nil, context == .bare, case .array(let elements) = value else {
+            return context.quoted(try text(of: value))
+        }
+        return elements.map { $0.templateText.shellQuoted }.joined(separator: " ")
+    }
+
+    private func text(of value: JSON) throws -> String {
         guard let format else { return value.templateText }
         guard let text = format.text(of: value) else {
             throw TemplateError("{\(source)} wants a number, not \(value)")

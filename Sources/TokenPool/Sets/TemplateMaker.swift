@@ -130,7 +130,8 @@ struct TemplateMaker: TokenMaker {
         members["attempts"] = 0
         switch command {
         case .shell(let template): members["command"] = .string(try template.later(values))
-        case .arguments(let templates): members["command"] = .array(try templates.map { .string(try $0.later(values)) })
+        case .arguments(let templates):
+            members["command"] = .array(try templates.flatMap { try $0.arguments(values) }.map(JSON.string))
         case nil: break
         }
         if !environment.isEmpty {
@@ -138,7 +139,7 @@ struct TemplateMaker: TokenMaker {
                 JSONObject(try environment.map { ($0.key, .string(try $0.value.later(values))) }))
         }
         members.merge(constants)
-        if let sandbox = configuration.sandbox { members["sandbox"] = .object(sandbox.members) }
+        if let sandbox = configuration.sandbox { members["sandbox"] = .object(sandbox.tokenMembers) }
         if !after.isEmpty { members["after"] = .array(try after.map { .string(try $0.text(values)) }) }
         token.pool = PoolFields(members)
         for attachment in attachments { try attachment.add(to: &token, values, reading) }

@@ -71,7 +71,7 @@ struct GridLRTMaker: TokenMaker {
             "set": .string(configuration.name), "kind": "command", "attempts": 0, "command": "./master.sh",
         ]
         if !environment.isEmpty { pool["environment"] = .object(environment) }
-        if let sandbox = configuration.sandbox { pool["sandbox"] = .object(sandbox.members) }
+        if let sandbox = configuration.sandbox { pool["sandbox"] = .object(sandbox.tokenMembers) }
         token.pool = PoolFields(pool)
 
         if let links = row.values["links"]?.stringValue {

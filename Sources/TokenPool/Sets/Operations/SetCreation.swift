@@ -30,7 +30,7 @@ struct SetCreation {
         fields["description"] = configuration.description.map(JSON.string)
         fields["file"] = .string(configuration.file)
         fields["config"] = configuration.record
-        fields["sandbox"] = configuration.sandbox.map { .object($0.members) }
+        fields["sandbox"] = configuration.sandbox.map { .object($0.tokenMembers) }
         let document = Document(id: TokenSet.documentID(configuration.name), fields: fields)
         set = TokenSet(document)!
         report.name = configuration.name
@@ -83,7 +83,7 @@ struct SetCreation {
                 } else {
                     report.resumed = found.step == .writing
                     found.document["config"] = configuration.record
-                    found.document["sandbox"] = configuration.sandbox.map { .object($0.members) }
+                    found.document["sandbox"] = configuration.sandbox.map { .object($0.tokenMembers) }
                     found.tokens = max(found.tokens, ledger.count)
                 }
                 set = found
