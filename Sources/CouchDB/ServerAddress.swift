@@ -9,7 +9,7 @@ struct ServerAddress: Sendable, CustomStringConvertible {
     /// What stands before every path; no slash at its end.
     let prefix: String
     let user: String?
-    let password: String?
+    let password: Secret?
 
     /// Reads an `http` or `https` URL.
     init(_ text: String) throws {
@@ -43,7 +43,7 @@ struct ServerAddress: Sendable, CustomStringConvertible {
         while path.hasSuffix("/") { path.removeLast() }
         prefix = path
         user = part(CURLUPART_USER, decode: true)
-        password = part(CURLUPART_PASSWORD, decode: true)
+        password = part(CURLUPART_PASSWORD, decode: true).map { Secret($0) }
     }
 
     /// The URL without name and password.

@@ -30,7 +30,7 @@ public struct ServerConfiguration: Sendable {
         address = try ServerAddress(url)
         self.url = address.description
         if let user = address.user {
-            credentials = .basic(user: user, password: address.password ?? "")
+            credentials = .basic(user: user, password: address.password?.value ?? "")
         }
     }
 }

@@ -180,8 +180,8 @@ struct ValueScan {
             while position < bytes.count {
                 switch bytes[position] {
                 case UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}"), 0x20, 0x0A, 0x0D, 0x09:
-                    // An empty value is the parser's to refuse; one byte is taken so that the scan moves on.
-                    return max(position, start + (position == start ? 1 : 0))
+                    // An empty value is the parser's to refuse.
+                    return position
                 default: position += 1
                 }
             }
