@@ -49,7 +49,7 @@ struct ViewTests {
 
     @Test("reads the rows of keys in their order — POST /db/_design/d/_view/v")
     func keys() async throws {
-        try await withView { database in
+        try await withView { (database) async throws in
             var query = ViewQuery(keys: [["odd", 3], ["é+&", 2], ["none", 0]])
             query.reduce = false
             #expect(try await database.view(Self.byKind, query).rows.map(\.id) == ["d03", "d02"])
@@ -70,7 +70,7 @@ struct ViewTests {
 
     @Test("sends a query that is too long for a URL as a body — POST /db/_design/d/_view/v")
     func longKey() async throws {
-        try await withView { database in
+        try await withView { (database) async throws in
             let long = JSON.string(String(repeating: "x", count: 10_000))
             var query = ViewQuery(startKey: ["odd", 9], endKey: ["odd", long])
             query.reduce = false
