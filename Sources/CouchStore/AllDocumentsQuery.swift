@@ -36,3 +36,104 @@ package struct AllDocumentsPage: Sendable {
     /// The database's update sequence in the same snapshot.
     package let updateSequence: Int
 }
+
+/// The bounds of a query on ids, as conditions on `?1` (start) and `?2` (end).
+struct IDRange {
+    private let query: AllDocumentsQuery
+
+    init(_ query: AllDocumentsQuery) { self.query = query }
+
+    var condition: String {
+        var parts: [String] = []
+        if query.startKey != nil {
+            parts.append("id " + (query.isDescending ? "<" : ">") + (query.startIsExclusive ? "" : "=") + " ?1")
+        }
+        if query.endKey != nil {
+            parts.append("id " + (query.isDescending ? ">" : "<") + (query.inclusiveEnd ? "=" : "") + " ?2")
+        }
+        return parts.isEmpty ? "TRUE" : parts.joined(separator: " AND ")
+    }
+
+    /// What lies before the range in reading order; `nil` when nothing does.
+    var conditionBefore: String? {
+        guard query.startKey != nil else { return nil }
+        return "id " + (query.isDescending ? ">" : "<") + (query.startIsExclusive ? "=" : "") + " ?1"
+    }
+
+    var order: String { query.isDescending ? "ORDER BY id DESC" : "ORDER BY id" }
+
+    func bind(_ statement: SQLStatement) {
+        if let start = query.startKey { statement.bind(1, start) }
+        if let end = query.endKey { statement.bind(2, end) }
+    }
+}
+
+extension DocumentRows {
+    func all(_ query: AllDocumentsQuery) throws -> AllDocumentsPage {
+        let state = try DatabaseState(reading: database)
+        let range = IDRange(query)
+        var documents: [StoredDocument] = []
+        if query.limit > 0 {
+            let columns = query.includesBodies ? Self.columnsWithBody : Self.columns
+            let row = try SQLStatement(
+                database,
+                """
+                SELECT \(columns) FROM documents INDEXED BY documents_by_id
+                WHERE deleted = 0 AND \(range.condition) \(range.order) LIMIT ?3 OFFSET ?4
+                """)
+            range.bind(row)
+            row.bind(3, query.limit).bind(4, query.skip)
+            defer { row.reset() }
+            while try row.step() { documents.append(Self.document(row, withBody: query.includesBodies)) }
+        }
+        var offset: Int?
+        if query.wantsOffset {
+            offset = query.skip
+            if let before = range.conditionBefore {
+                let row = try SQLStatement(
+                    database,
+                    "SELECT count(*) FROM documents INDEXED BY documents_by_id WHERE deleted = 0 AND \(before)")
+                range.bind(row)
+                defer { row.reset() }
+                if try row.step() { offset = row.integer(0) + query.skip }
+            }
+            offset = min(offset ?? 0, state.documents)
+        }
+        return AllDocumentsPage(
+            documents: documents, totalRows: state.documents, offset: offset, updateSequence: state.sequence)
+    }
+
+    func changes(_ range: ChangesRange) throws -> ChangesPage {
+        let state = try DatabaseState(reading: database)
+        var documents: [StoredDocument] = []
+        if let ids = range.ids {
+            var seen: Set<String> = []
+            for id in ids where seen.insert(id).inserted {
+                guard let document = try winner(id, withBody: range.includesBodies) else { continue }
+                if range.isDescending
+                    ? (range.since > 0 && document.sequence >= range.since) : document.sequence <= range.since
+                {
+                    continue
+                }
+                documents.append(document)
+            }
+            documents.sort { range.isDescending ? $0.sequence > $1.sequence : $0.sequence < $1.sequence }
+        } else {
+            let columns = range.includesBodies ? Self.columnsWithBody : Self.columns
+            let row = try SQLStatement(
+                database,
+                range.isDescending
+                    ? "SELECT \(columns) FROM documents WHERE sequence < ? ORDER BY sequence DESC LIMIT ?"
+                    : "SELECT \(columns) FROM documents WHERE sequence > ? ORDER BY sequence LIMIT ?")
+            row.bind(1, range.isDescending && range.since == 0 ? Int.max : range.since)
+            // One row more tells whether there are more.
+            row.bind(2, range.limit == Int.max ? range.limit : range.limit + 1)
+            defer { row.reset() }
+            while try row.step() { documents.append(Self.document(row, withBody: range.includesBodies)) }
+        }
+        let hasMore = documents.count > range.limit
+        if hasMore { documents.removeLast(documents.count - range.limit) }
+        return ChangesPage(
+            changes: documents.map { StoredChange(document: $0) }, updateSequence: state.sequence, hasMore: hasMore)
+    }
+}

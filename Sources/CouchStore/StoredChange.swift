@@ -15,7 +15,7 @@ package struct StoredChange: Sendable {
     package var isDeleted: Bool { document.isDeleted }
     /// All leaves, the winner first.
     package var leaves: [RevisionTree.Leaf] {
-        document.mayHaveConflicts
+        document.hasOtherLeaves
             ? document.tree.leaves : [RevisionTree.Leaf(revision: revision, isDeleted: isDeleted)]
     }
 }

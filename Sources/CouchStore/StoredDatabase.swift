@@ -1,4 +1,6 @@
 import CouchDocument
+import Logging
+import Synchronization
 
 /// One database: documents, their revisions and attachments, local documents, the security object, views.
 ///
@@ -11,115 +13,107 @@ package final class StoredDatabase: Sendable {
     package let instanceStartTime: String
     /// 32 hex digits that no other database has.
     package let uuid: String
+    /// The views and functions of its design documents.
+    package let views: ViewIndexes
 
-    init() { fatalError("not there yet") }
+    let core: DatabaseCore
+    let queue: WriteQueue
+    let logger: Logger
+
+    /// Opens the database in that file.
+    ///
+    /// - Parameter settings: Of a new database.
+    init(
+        name: String, path: String, attachmentsFolder: String, viewsFolder: String, settings: [(String, String)],
+        logger: Logger
+    ) throws {
+        let core = try DatabaseCore(
+            name: name, path: path, attachmentsFolder: attachmentsFolder, settings: settings)
+        self.name = name
+        self.core = core
+        self.logger = logger
+        (uuid, instanceStartTime) = core.published.withLock { ($0.settings.uuid, $0.settings.instanceStartTime) }
+        queue = WriteQueue(
+            pool: core.pool, label: name,
+            makeWriter: { database in
+                let (state, settings) = core.published.withLock { ($0.state, $0.settings) }
+                return EditWriter(
+                    database: database, state: state, settings: settings, attachmentStore: core.attachmentStore)
+            },
+            didCommit: { core.didCommit($0) })
+        views = ViewIndexes(folder: viewsFolder, source: DatabaseViewSource(core: core), logger: logger)
+    }
 
     /// Counts, sizes and sequences.
-    package func info() async throws -> DatabaseSummary { fatalError("not there yet") }
-
-    // MARK: Reading
-
-    /// A revision of a document; the winner, deleted or not, when none is named. `nil`: no such document, or the
-    /// revision is not known or its body is gone.
-    package func read(_ id: String, revision: Revision? = nil) async throws -> StoredDocument? {
-        fatalError("not there yet")
+    package func info() async throws -> DatabaseSummary {
+        try core.refuseWhenClosed()
+        let path = core.path
+        let (files, free) = try await core.read { rows -> (Int, Int) in
+            func pragma(_ name: String) throws -> Int {
+                let row = try SQLStatement(rows.database, "PRAGMA \(name)")
+                defer { row.reset() }
+                return try row.step() ? row.integer(0) : 0
+            }
+            let page = try pragma("page_size")
+            return (fileSize(path) + fileSize(path + "-wal"), try pragma("freelist_count") * page)
+        }
+        let (state, isCompacting) = core.published.withLock { ($0.state, $0.isCompacting) }
+        return DatabaseSummary(
+            documentCount: state.documents, deletedCount: state.deleted, updateSequence: state.sequence,
+            purgeSequence: state.purgeSequence, fileSize: files,
+            externalSize: state.bodyBytes + state.attachmentBytes,
+            activeSize: max(0, files - free - state.supersededBytes), isCompacting: isCompacting,
+            commitCount: queue.commitCount)
     }
-
-    /// The winners of these documents in one snapshot, in the order asked; `nil` for those that do not exist.
-    package func read(ids: [String]) async throws -> [StoredDocument?] { fatalError("not there yet") }
-
-    /// Revisions of documents in one snapshot, a list for each request (`_bulk_get`, `open_revs`). The list is empty when
-    /// the leaves of an unknown document were asked for.
-    package func read(_ requests: [RevisionRequest]) async throws -> [[OpenRevision]] { fatalError("not there yet") }
-
-    /// The revision and its ancestors with what is left of each (`_revs_info`), newest first.
-    package func revisionStatuses(of id: String, revision: Revision) async throws -> [RevisionStatus] {
-        fatalError("not there yet")
-    }
-
-    /// Which of these revisions are not here (`_revs_diff`); documents with none missing are left out.
-    package func missingRevisions(_ asked: [(id: String, revisions: [Revision])]) async throws -> [MissingRevisions] {
-        fatalError("not there yet")
-    }
-
-    /// Documents by id.
-    package func allDocuments(_ query: AllDocumentsQuery) async throws -> AllDocumentsPage {
-        fatalError("not there yet")
-    }
-
-    /// The design documents that are not deleted. Kept in memory until one changes.
-    package func designDocuments() async throws -> [DesignDocument] { fatalError("not there yet") }
-
-    // MARK: Changes
-
-    /// The sequence of the latest change that readers see. Costs nothing.
-    package var lastSequence: Int { fatalError("not there yet") }
-
-    /// A page of the sequence log.
-    package func changes(_ range: ChangesRange) async throws -> ChangesPage { fatalError("not there yet") }
-
-    /// The number of documents whose latest change is after that sequence: `pending`.
-    package func pendingChanges(after sequence: Int) async throws -> Int { fatalError("not there yet") }
-
-    /// Waits for a change after that sequence and answers the latest sequence; at once when there is one already.
-    ///
-    /// - Throws: `CancellationError` when the task is cancelled; ``StoreError/Code/closed`` when the database goes.
-    @discardableResult
-    package func waitForChange(after sequence: Int) async throws -> Int { fatalError("not there yet") }
-
-    // MARK: Writing
-
-    /// Writes documents and answers an outcome for each, in order, once they are on disk.
-    ///
-    /// Edits stand alone: one that conflicts or fails takes nobody along. When an id occurs twice the first wins.
-    ///
-    /// - Throws: ``StoreError`` when nothing was written: the disk is full or can not be written to.
-    package func write(_ edits: [Edit], validation: EditValidation? = nil) async throws -> [EditOutcome] {
-        fatalError("not there yet")
-    }
-
-    /// Writes one document.
-    package func write(_ edit: Edit, validation: EditValidation? = nil) async throws -> EditOutcome {
-        fatalError("not there yet")
-    }
-
-    /// Takes these leaves out as if they had never been (`_purge`); answers for each document the leaves that were there.
-    package func purge(_ revisions: [(id: String, revisions: [Revision])]) async throws -> [(
-        id: String, purged: [Revision]
-    )] { fatalError("not there yet") }
-
-    /// Drops the bodies of revisions that are no leaves, and attachments that no leaf has; returns when done.
-    package func compact() async throws { fatalError("not there yet") }
-
-    // MARK: Attachments
-
-    /// Begins to take in an attachment's bytes, for an ``EditedAttachment`` later.
-    package func beginUpload() -> AttachmentUpload { fatalError("not there yet") }
-
-    /// The stored bytes of an attachment, read as they are asked for.
-    package func content(of attachment: StoredAttachment) async throws -> AttachmentContent {
-        fatalError("not there yet")
-    }
-
-    // MARK: Local documents
-
-    /// A `_local/` document; `nil` when there is none. `id` with its `_local/`.
-    package func localDocument(_ id: String) async throws -> Document? { fatalError("not there yet") }
-
-    /// Local documents in order of id.
-    package func localDocuments(_ query: AllDocumentsQuery) async throws -> [Document] { fatalError("not there yet") }
 
     // MARK: Settings
 
     /// The security object. Kept in memory; a new database's is admin-only.
-    package var security: JSONObject { fatalError("not there yet") }
+    package var security: JSONObject { core.published.withLock { $0.settings.security } }
 
     /// Replaces the security object.
-    package func setSecurity(_ security: JSONObject) async throws { fatalError("not there yet") }
+    package func setSecurity(_ security: JSONObject) async throws {
+        try await change("set the security object") { try $0.setSecurity(security) }
+    }
 
     /// How many revisions of a branch are remembered (1000).
-    package var revisionsLimit: Int { fatalError("not there yet") }
+    package var revisionsLimit: Int { core.published.withLock { $0.settings.revisionsLimit } }
 
     /// Sets ``revisionsLimit``; applies to a document at its next edit.
-    package func setRevisionsLimit(_ limit: Int) async throws { fatalError("not there yet") }
+    package func setRevisionsLimit(_ limit: Int) async throws {
+        guard limit > 0 else { throw StoreError(.badRequest, "`rev_limit` must be a positive integer") }
+        try await change("set the revisions limit") { try $0.setRevisionsLimit(limit) }
+    }
+
+    /// How many purges CouchDB would remember (1000); the store remembers all.
+    package var purgedInfosLimit: Int { core.published.withLock { $0.settings.purgedInfosLimit } }
+
+    /// Sets ``purgedInfosLimit``.
+    package func setPurgedInfosLimit(_ limit: Int) async throws {
+        guard limit > 0 else { throw StoreError(.badRequest, "`purged_infos_limit` must be a positive integer") }
+        try await change("set the purged infos limit") { try $0.setPurgedInfosLimit(limit) }
+    }
+
+    /// Runs a change in the next transaction.
+    func change<Value: Sendable>(
+        _ attempt: String, _ body: @escaping @Sendable (inout EditWriter) throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await queue.perform(body)
+        } catch {
+            throw StoreError.wrapping(error, attempt: "\(attempt) in database \"\(name)\"")
+        }
+    }
+
+    // MARK: The end
+
+    /// Ends all work with this error, waits for writes under way and closes the file.
+    func close(_ error: StoreError) async throws {
+        core.published.withLock { $0.closing = error }
+        core.signal.close(error)
+        await queue.close(error)
+        await views.close()
+        let core = core
+        try await core.attachmentStore.perform { try core.pool.close() }
+    }
 }

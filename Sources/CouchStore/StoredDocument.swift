@@ -12,6 +12,10 @@ package struct StoredDocument: Sendable {
     package let sequence: Int
     /// JSON text of the members without those whose names start with `_`; `{}` when there are none.
     package let body: [UInt8]
+    /// What stands for the document in the table of revisions; never another document's.
+    let number: Int
+    /// The number of leaves, deleted ones too.
+    let leafCount: Int
     /// The revision tree as stored; `nil` when the document has had one revision only.
     let encodedTree: [UInt8]?
     /// The winner, which stands for the tree when there is no other.
@@ -31,8 +35,8 @@ package struct StoredDocument: Sendable {
     /// Whether there are attachments.
     package var hasAttachments: Bool { encodedAttachments != nil }
 
-    /// Whether there can be other leaves; if not, ``tree`` need not be asked for conflicts.
-    package var mayHaveConflicts: Bool { encodedTree != nil }
+    /// Whether there are leaves besides the winner, deleted or not.
+    package var hasOtherLeaves: Bool { leafCount > 1 }
 
     /// The document as a value: `_id`, `_rev`, the members, `_deleted`, attachment stubs.
     package func document() -> Document {
@@ -114,7 +118,7 @@ extension StoredDocument {
                 ]
                 writer.write(revisions)
             }
-            let others = tree.leaves.filter { $0.revision != revision }
+            let others = hasOtherLeaves ? tree.leaves.filter { $0.revision != revision } : []
             let kinds: [(DocumentDetails, String, Bool)] = [
                 (.conflicts, "_conflicts", false), (.deletedConflicts, "_deleted_conflicts", true),
             ]

@@ -1,0 +1,70 @@
+import CouchDocument
+import GRDB
+
+extension StoredDatabase {
+    /// Takes these leaves out as if they had never been (`_purge`); answers for each document the leaves that were there.
+    package func purge(_ revisions: [(id: String, revisions: [Revision])]) async throws -> [(
+        id: String, purged: [Revision]
+    )] {
+        try await change("purge") { writer in
+            try revisions.map { ($0.id, try writer.purge($0.id, $0.revisions)) }
+        }
+    }
+}
+
+extension EditWriter {
+    mutating func purge(_ id: String, _ revisions: [Revision]) throws -> [Revision] {
+        guard let current = try rows.winner(id, withBody: false) else { return [] }
+        var tree = current.tree
+        var purged: [Revision] = []
+        for revision in revisions where tree.purge(revision) {
+            purged.append(revision)
+            try SQLStatement(database, "DELETE FROM revisions WHERE number = ? AND revision = ?")
+                .bind(1, current.number).bind(2, revision.encoded).run()
+        }
+        guard !purged.isEmpty else { return [] }
+        if id.hasPrefix("_design/") { touchesDesignDocuments = true }
+        state.sequence += 1
+        state.purgeSequence = state.sequence
+        try SQLStatement(database, "INSERT INTO purges (sequence, id) VALUES (?, ?)")
+            .bind(1, state.sequence).bind(2, id).run()
+        if purged.contains(current.winner) { state.bodyBytes -= try bodySize(of: current) }
+        if tree.isEmpty {
+            try SQLStatement(database, "DELETE FROM revisions WHERE number = ?").bind(1, current.number).run()
+            try SQLStatement(database, "DELETE FROM documents WHERE sequence = ?").bind(1, current.sequence).run()
+            if current.isDeleted { state.deleted -= 1 } else { state.documents -= 1 }
+            return purged
+        }
+        try replaceWinner(of: current, by: tree, wasPurged: purged.contains(current.winner))
+        return purged
+    }
+
+    /// Puts the document that remains at the end of the sequence log.
+    private mutating func replaceWinner(of current: StoredDocument, by tree: RevisionTree, wasPurged: Bool) throws {
+        state.sequence += 1
+        let leaves = tree.leaves
+        let winner = leaves[0]
+        let encodedTree = tree.count > 1 ? tree.encoded() : nil
+        guard wasPurged else {
+            try SQLStatement(database, "UPDATE documents SET sequence = ?, leaves = ?, tree = ? WHERE sequence = ?")
+                .bind(1, state.sequence).bind(2, leaves.count).bind(3, encodedTree).bind(4, current.sequence).run()
+            return
+        }
+        let (attachments, body) = try takeBack(winner.revision, of: current)
+        try SQLStatement(
+            database,
+            """
+            UPDATE documents SET sequence = ?, deleted = ?, leaves = ?, revision = ?, tree = ?, attachments = ?, body = ?
+            WHERE sequence = ?
+            """
+        )
+        .bind(1, state.sequence).bind(2, winner.isDeleted ? 1 : 0).bind(3, leaves.count)
+        .bind(4, winner.revision.encoded).bind(5, encodedTree).bind(6, attachments).bind(7, body)
+        .bind(8, current.sequence).run()
+        state.bodyBytes += body.count
+        if winner.isDeleted != current.isDeleted {
+            state.documents += winner.isDeleted ? -1 : 1
+            state.deleted += winner.isDeleted ? 1 : -1
+        }
+    }
+}

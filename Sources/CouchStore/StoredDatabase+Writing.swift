@@ -1,0 +1,115 @@
+import CouchDocument
+
+extension StoredDatabase {
+    /// Writes documents and answers an outcome for each, in order, once they are on disk.
+    ///
+    /// Edits stand alone: one that conflicts or fails takes nobody along. When an id occurs twice the first wins.
+    ///
+    /// - Throws: ``StoreError`` when nothing was written: the disk is full or can not be written to.
+    package func write(_ edits: [Edit], validation: EditValidation? = nil) async throws -> [EditOutcome] {
+        if edits.isEmpty { return [] }
+        try core.refuseWhenClosed()
+        guard let validation else {
+            var prepared: [PreparedEdit] = []
+            prepared.reserveCapacity(edits.count)
+            for edit in edits { prepared.append(try await prepare(edit)) }
+            return try await commit(prepared)
+        }
+        var outcomes: [EditOutcome?] = []
+        var prepared: [PreparedEdit] = []
+        for edit in edits {
+            let refusal = try await refusal(of: edit, validation)
+            outcomes.append(refusal)
+            if refusal == nil { prepared.append(try await prepare(edit)) }
+        }
+        var written = try await prepared.isEmpty ? [] : commit(prepared)
+        written.reverse()
+        return outcomes.map { $0 ?? written.removeLast() }
+    }
+
+    /// Writes one document.
+    package func write(_ edit: Edit, validation: EditValidation? = nil) async throws -> EditOutcome {
+        try await write([edit], validation: validation)[0]
+    }
+
+    private func commit(_ prepared: [PreparedEdit]) async throws -> [EditOutcome] {
+        let outcomes = try await change("write") { try $0.apply(prepared) }
+        startCompactionIfDue()
+        return outcomes
+    }
+
+    private func prepare(_ edit: Edit) async throws -> PreparedEdit {
+        if edit.attachments.isEmpty { return PreparedEdit(edit, contents: []) }
+        var contents: [PreparedEdit.Content] = []
+        for attachment in edit.attachments {
+            switch attachment.content {
+            case .stub: contents.append(.stub)
+            case .uploaded(let content): contents.append(.new(content))
+            case .bytes(let bytes) where bytes.count > AttachmentStore.largestInDatabase:
+                let upload = beginUpload()
+                try await upload.append(bytes)
+                contents.append(.new(try await upload.finish()))
+            case .bytes(let bytes): contents.append(.new(UploadedContent(bytes)))
+            }
+        }
+        return PreparedEdit(edit, contents: contents)
+    }
+
+    // MARK: Validation
+
+    /// Asks the validation about an edit; `nil` when it may be tried.
+    private func refusal(of edit: Edit, _ validation: EditValidation) async throws -> EditOutcome? {
+        if edit.isLocal { return nil }
+        let old: StoredDocument?
+        let follows: [Revision]
+        switch edit.lineage {
+        case .follows(let parent):
+            follows = parent.map { [$0] } ?? []
+            // What can not be written now never can: what was replaced stays replaced.
+            let known = try await core.read { rows -> (isConflict: Bool, document: StoredDocument?) in
+                guard let winner = try rows.winner(edit.id) else { return (false, nil) }
+                guard let parent else { return (!winner.isDeleted, nil) }
+                guard winner.tree.isLeaf(parent) else { return (true, nil) }
+                return (false, try rows.revision(parent, of: winner))
+            }
+            if known.isConflict { return .conflict }
+            old = known.document
+        case .replicated(let path):
+            follows = path
+            old = try await core.read { rows in
+                guard path.count > 1, let winner = try rows.winner(edit.id) else { return nil }
+                return try rows.revision(path[1], of: winner)
+            }
+        }
+        do {
+            try await validation(proposal(edit, follows: follows, old: old), old?.document())
+            return nil
+        } catch let error as StoreError {
+            return .failed(error)
+        }
+    }
+
+    /// The document as a validation function sees it.
+    private func proposal(_ edit: Edit, follows: [Revision], old: StoredDocument?) -> Document {
+        var document = Document(id: edit.id)
+        if let first = follows.first { document.revision = first }
+        document.fields.merge(edit.body)
+        if edit.isDeleted { document["_deleted"] = true }
+        if let first = follows.first {
+            document["_revisions"] = .object([
+                "start": .integer(first.generation), "ids": .array(follows.map { .string($0.hash) }),
+            ])
+        }
+        let known = Dictionary((old?.attachments ?? []).map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+        var attachments = JSONObject()
+        for attachment in edit.attachments {
+            if case .stub = attachment.content, let stored = known[attachment.name] {
+                attachments[attachment.name] = .object(stored.stub())
+            } else {
+                attachments[attachment.name] = .object(["content_type": .string(attachment.contentType), "stub": true])
+            }
+        }
+        if !attachments.isEmpty { document["_attachments"] = .object(attachments) }
+        return document
+    }
+}
