@@ -1,4 +1,5 @@
 import CouchDocument
+import GRDB
 
 extension EditWriter {
     /// Writes or removes a `_local/` document. CouchDB 3 checks no revision: the last writer wins.

@@ -44,7 +44,7 @@ struct SQLStatement {
             sqlite3_bind_null(handle, index)
             return self
         }
-        value.withUnsafeBytes { bytes in
+        _ = value.withUnsafeBytes { bytes in
             if bytes.isEmpty {
                 sqlite3_bind_zeroblob(handle, index, 0)
             } else {

@@ -18,6 +18,8 @@ package final class Store: Sendable {
         /// All names, opened or not.
         var names: Set<String> = []
         var opened: [String: StoredDatabase] = [:]
+        /// Names whose files are being removed: nothing can be opened or made there yet.
+        var deleting: Set<String> = []
         var isClosed = false
     }
 
@@ -68,7 +70,11 @@ package final class Store: Sendable {
         let (opened, exists) = state.withLock { ($0.opened[name], $0.names.contains(name)) }
         if let opened { return opened }
         guard exists else { return nil }
-        return try await perform { try self.open(name, settings: []) }
+        return try await perform {
+            // It can have been deleted while this waited for its turn.
+            guard self.state.withLock({ $0.names.contains(name) }) else { return nil }
+            return try self.open(name, settings: [])
+        }
     }
 
     /// Makes a database, with CouchDB 3's security object: for admins only.
@@ -79,7 +85,7 @@ package final class Store: Sendable {
     {
         try DatabaseName.check(name)
         return try await perform {
-            guard !self.state.withLock({ $0.names.contains(name) }) else {
+            guard !self.state.withLock({ $0.names.contains(name) || $0.deleting.contains(name) }) else {
                 throw StoreError(.exists, "The database could not be created, the file already exists.")
             }
             try self.removeRemains(of: name)
@@ -102,19 +108,27 @@ package final class Store: Sendable {
         let isOurs = state.withLock { state in
             guard state.opened[name] === database else { return false }
             state.opened[name] = nil
+            state.names.remove(name)
+            state.deleting.insert(name)
             return true
         }
         guard isOurs else { throw missing }
-        try await database.close(StoreError(.closed, "Database does not exist."))
-        try await database.views.removeAll()
-        try await perform {
-            defer { self.state.withLock { _ = $0.names.remove(name) } }
-            let path = self.path(name)
-            // The log is gone since the file was closed; without its file the database does not exist.
-            if unlink(path) != 0 { throw StoreError.system("remove", path) }
-            try synchronizeFolder(self.folder + "/databases")
-            try self.removeRemains(of: name)
+        defer { state.withLock { _ = $0.deleting.remove(name) } }
+        do {
+            try await database.close(StoreError(.closed, "Database does not exist."))
+            try await perform {
+                let path = self.path(name)
+                // The log is gone since the file was closed; without its file the database does not exist.
+                if unlink(path) != 0 { throw StoreError.system("remove", path) }
+                try synchronizeFolder(self.folder + "/databases")
+            }
+        } catch {
+            // Still there: it can be opened again and deleted another time.
+            state.withLock { _ = $0.names.insert(name) }
+            throw error
         }
+        try await database.views.removeAll()
+        try await perform { try self.removeRemains(of: name) }
     }
 
     /// Ends all work, closes the files and lets go of the folder.

@@ -1,5 +1,7 @@
 import CouchDocument
 import GRDB
+import Logging
+import Synchronization
 
 extension StoredDatabase {
     /// Bodies of replaced revisions that may pile up before they are dropped without being asked.

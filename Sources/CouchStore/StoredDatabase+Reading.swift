@@ -1,4 +1,5 @@
 import CouchDocument
+import Synchronization
 
 extension StoredDatabase {
     /// A revision of a document; the winner, deleted or not, when none is named. `nil`: no such document, or the

@@ -1,4 +1,5 @@
 import CouchDocument
+import GRDB
 import Logging
 import Synchronization
 
