@@ -38,6 +38,7 @@ enum DatabaseFile {
         configuration.busyMode = .timeout(10)
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { database in
+            guard !database.configuration.readonly else { return }
             // Counts only before the first table is made: lets a compaction give pages back.
             try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             // An answer means on disk, so every commit waits for the log to be synchronised.

@@ -127,7 +127,6 @@ package final class Store: Sendable {
             state.withLock { _ = $0.names.insert(name) }
             throw error
         }
-        try await database.views.removeAll()
         try await perform { try self.removeRemains(of: name) }
     }
 

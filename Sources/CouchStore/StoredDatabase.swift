@@ -14,12 +14,22 @@ package final class StoredDatabase: Sendable {
     package let instanceStartTime: String
     /// 32 hex digits that no other database has.
     package let uuid: String
-    /// The views and functions of its design documents.
-    package let views: ViewIndexes
+    /// The views and functions of its design documents. Made at the first call.
+    package var views: ViewIndexes {
+        madeViews.withLock { made in
+            if let made { return made }
+            let new = ViewIndexes(folder: viewsFolder, source: DatabaseViewSource(core: core), logger: logger)
+            made = new
+            return new
+        }
+    }
 
     let core: DatabaseCore
     let queue: WriteQueue
     let logger: Logger
+    private let viewsFolder: String
+    /// Protects that there is one set of view indexes only.
+    private let madeViews = Mutex<ViewIndexes?>(nil)
 
     /// Opens the database in that file.
     ///
@@ -33,6 +43,7 @@ package final class StoredDatabase: Sendable {
         self.name = name
         self.core = core
         self.logger = logger
+        self.viewsFolder = viewsFolder
         (uuid, instanceStartTime) = core.published.withLock { ($0.settings.uuid, $0.settings.instanceStartTime) }
         queue = WriteQueue(
             pool: core.pool, label: name,
@@ -42,7 +53,6 @@ package final class StoredDatabase: Sendable {
                     database: database, state: state, settings: settings, attachmentStore: core.attachmentStore)
             },
             didCommit: { core.didCommit($0) })
-        views = ViewIndexes(folder: viewsFolder, source: DatabaseViewSource(core: core), logger: logger)
     }
 
     /// Counts, sizes and sequences.
@@ -113,7 +123,7 @@ package final class StoredDatabase: Sendable {
         core.published.withLock { $0.closing = error }
         core.signal.close(error)
         await queue.close(error)
-        await views.close()
+        await madeViews.withLock { $0 }?.close()
         let core = core
         try await core.attachmentStore.perform { try core.pool.close() }
     }

@@ -45,7 +45,7 @@ struct DocumentView: Sendable {
     /// Whether the answer says more than the revision does, so that the revision is no ETag for it.
     func dependsOnMore(than document: StoredDocument) -> Bool {
         if revisionStatuses || details.contains(.localSequence) { return true }
-        guard !details.isDisjoint(with: [.conflicts, .deletedConflicts]), document.mayHaveConflicts else { return false }
+        guard !details.isDisjoint(with: [.conflicts, .deletedConflicts]), document.hasOtherLeaves else { return false }
         return document.tree.leaves.contains {
             $0.revision != document.revision && details.contains($0.isDeleted ? .deletedConflicts : .conflicts)
         }

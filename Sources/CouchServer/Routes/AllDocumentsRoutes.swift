@@ -68,7 +68,7 @@ struct AllDocumentsRoutes: Sendable {
     /// The first page, and what writes the others if there are any.
     private func rows(_ options: RowOptions) async throws -> (first: RowWriter, more: Rest?) {
         if options.reduce == true { throw Refusal.queryParse("Reduce is invalid for map-only views.") }
-        if options.group || options.groupLevel != nil {
+        if options.group == true || options.groupLevel != nil {
             throw Refusal.queryParse("Invalid use of grouping on a map view.")
         }
         if kind == .local { return (try await localRows(options), nil) }

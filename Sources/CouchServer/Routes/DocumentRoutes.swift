@@ -153,7 +153,7 @@ struct DocumentRoutes: Sendable {
             if here.isUsers { try UserDocuments(here: here).requireReadable(id) }
             guard let document = try await here.database.read(id) else { throw Refusal.notFound() }
             // A leaf that lost can be deleted also when the winner is a tombstone.
-            if document.isDeleted && !document.mayHaveConflicts || document.isDeleted && revision == document.revision {
+            if document.isDeleted && !document.hasOtherLeaves || document.isDeleted && revision == document.revision {
                 throw Refusal.notFound("deleted")
             }
         }

@@ -16,7 +16,7 @@ struct RowOptions: Sendable {
     var limit: Int?
     var skip = 0
     var reduce: Bool?
-    var group = false
+    var group: Bool?
     var groupLevel: Int?
     var includesDocuments = false
     var conflicts = false

@@ -1,3 +1,0 @@
-import CouchDocument
-import CouchStore
-extension StoredDatabase { package var views: ViewIndexes { fatalError("") } }
