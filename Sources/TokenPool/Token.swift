@@ -104,6 +104,18 @@ public struct Token: Hashable, Sendable {
         return lease
     }
 
+    /// The name under which a log is attached, as PiCaS' example has it: `logs_<id>.out` and `logs_<id>.err`.
+    public func logName(_ end: String) -> String { "logs_\(id).\(end)" }
+
+    /// The attached files that came with the token: all but the logs, outputs and superseded results of tries.
+    public var inputAttachments: [String] {
+        let outputs = uploads?.objectValue ?? [:]
+        return document.attachments.names.filter { name in
+            outputs[name] == nil && name != logName("out") && name != logName("err")
+                && !(name.hasPrefix("attempt-") && name.hasSuffix(".json"))
+        }
+    }
+
     /// Adds an entry to `error`, as PiCaS does. A value there that is no list becomes the list's first entry.
     public mutating func addError(_ message: String, at time: Timestamp) {
         if let present = document["error"], present.arrayValue == nil, !present.isNull, present != "" {

@@ -11,9 +11,9 @@ struct CommandLine: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - own: The arguments that the pilot was given for tokens without a command; templates.
+    ///   - values: What templates may name.
     ///   - hasMaster: Whether the work folder has a `master.sh`.
-    init(for token: Token, own: [String], database: String, hasMaster: Bool) throws {
-        let values = TemplateValues(token: token, database: database)
+    init(for token: Token, own: [String], values: CommandValues, hasMaster: Bool) throws {
         if let command = token.pool.command {
             arguments = try Self.fill(command, values)
         } else if !own.isEmpty {
@@ -30,7 +30,7 @@ struct CommandLine: Hashable, Sendable {
         }
     }
 
-    private static func fill(_ command: JSON, _ values: TemplateValues) throws -> [String] {
+    private static func fill(_ command: JSON, _ values: CommandValues) throws -> [String] {
         switch command {
         case .string(let line):
             return shell(try values.fill(line, quoting: .shell))
@@ -45,51 +45,6 @@ struct CommandLine: Hashable, Sendable {
     }
 
     private static func shell(_ line: String) -> [String] { ["/bin/sh", "-c", line] }
-}
-
-/// The values that templates in a command may name.
-struct TemplateValues {
-    let token: Token
-    let database: String
-
-    func fill(_ text: String, quoting: Template.Quoting) throws -> String {
-        guard text.contains("{") else { return text }
-        let (text, files) = Self.namingAttachments(in: text)
-        do {
-            return try Template(text, quoting: quoting).expanded { name in
-                if let file = files[name] { return .string(WorkFolder.fileName(ofAttachment: file)) }
-                return value(name)
-            }
-        } catch let error as TemplateError {
-            throw RunFailure("the command `\(text)`: \(error)")
-        }
-    }
-
-    private func value(_ name: String) -> JSON? {
-        switch name {
-        case "id": .string(token.id)
-        case "set": .string(token.pool.set ?? "")
-        case "database": .string(database)
-        case "attempt": .integer(token.pool.attempts)
-        default: token[name]
-        }
-    }
-
-    /// `{attachment:any name}` as a placeholder with a plain name, and what the plain names stand for.
-    private static func namingAttachments(in text: String) -> (String, [String: String]) {
-        var result = ""
-        var files: [String: String] = [:]
-        var rest = text[...]
-        let opening = "{attachment:"
-        while let start = rest.firstRange(of: opening) {
-            guard let end = rest[start.upperBound...].firstIndex(of: "}") else { break }
-            let name = "attachment__\(files.count)"
-            files[name] = String(rest[start.upperBound..<end])
-            result += rest[..<start.lowerBound] + "{\(name)}"
-            rest = rest[rest.index(after: end)...]
-        }
-        return (result + rest, files)
-    }
 }
 
 /// Why a token could not be run, for its `error` list.

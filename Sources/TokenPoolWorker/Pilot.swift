@@ -25,6 +25,7 @@ public final class Pilot: Service {
     /// What the tasks of a pilot share.
     struct Shared {
         var controls: [String: RunControl] = [:]
+        var slots: Set<Int> = []
         var window: ClaimWindow
         var failure: (any Error)?
         var hadContact = false
@@ -116,8 +117,14 @@ public final class Pilot: Service {
         case .claim(let count): group.addTask { await self.claim(count) }
         case .sweep: group.addTask { await self.sweep() }
         case .run(let claim):
-            let control = RunControl(claim)
-            shared.withLock { $0.controls[claim.lease.id] = control }
+            let control = shared.withLock { shared in
+                let taken = shared.slots
+                let slot = (0...).first { !taken.contains($0) } ?? 0
+                shared.slots.insert(slot)
+                let control = RunControl(claim, slot: slot)
+                shared.controls[claim.lease.id] = control
+                return control
+            }
             tell(.started(token: claim.token.id))
             group.addTask { await self.run(control, runner, reporter) }
         case .terminate(let lease, let reason): shared.withLock { $0.controls[lease] }?.terminate(reason)
@@ -154,6 +161,7 @@ public final class Pilot: Service {
     private func run(_ control: RunControl, _ runner: TokenRunner, _ reporter: Reporter) async {
         let lease = control.claim.lease.id
         let report = await runner.run(control)
+        shared.withLock { _ = $0.slots.remove(control.slot) }
         inbox.yield(.ended(lease: lease))
         let claim = control.claim
         let (outcome, isComplete) = await reporter.report(report, of: claim)

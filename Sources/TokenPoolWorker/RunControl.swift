@@ -12,8 +12,13 @@ final class RunControl: Sendable {
     // Protects what the running task, the pilot's loop and renewals share.
     private let state: Mutex<State>
     let process = ChildProcess()
+    /// The number of its slot, from 0.
+    let slot: Int
 
-    init(_ claim: ClaimedToken) { state = Mutex(State(claim: claim)) }
+    init(_ claim: ClaimedToken, slot: Int) {
+        self.slot = slot
+        state = Mutex(State(claim: claim))
+    }
 
     /// The claim as last renewed.
     var claim: ClaimedToken {

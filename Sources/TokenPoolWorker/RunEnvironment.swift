@@ -13,27 +13,30 @@ struct RunEnvironment: Sendable {
     }
 
     /// `NAME=value` for each variable.
-    func entries(for claim: ClaimedToken, database: String, folder: String) -> [String] {
-        let own = variables(for: claim, database: database, folder: folder)
-        let overridden = own.contains { inherited[$0.key] != nil }
+    func entries(for values: CommandValues) throws -> [String] {
+        let own = try variables(for: values)
+        let overrides = own.contains { inherited[$0.key] != nil }
         let base =
-            overridden
+            overrides
             ? inherited.filter { own[$0.key] == nil }.map { "\($0.key)=\($0.value)" } : inheritedEntries
         return base + own.map { "\($0.key)=\($0.value)" }
     }
 
-    private func variables(for claim: ClaimedToken, database: String, folder: String) -> [String: String] {
-        let token = claim.token
+    private func variables(for values: CommandValues) throws -> [String: String] {
+        let token = values.token
         var variables: [String: String] = [
             "TOKENPOOL_TOKEN_ID": token.id, "TOKENPOOL_SET": token.pool.set ?? "",
-            "TOKENPOOL_INPUT": token.input.templateText, "TOKENPOOL_WORK_DIR": folder,
-            "TOKENPOOL_ATTEMPT": String(claim.attempt), "TOKENPOOL_DATABASE": database,
-            "TOKENPOOL_LEASE": claim.lease.id, "TOKENPOOL_TOKEN_FILE": folder + "/token.json",
+            "TOKENPOOL_INPUT": token.input.templateText, "TOKENPOOL_WORK_DIR": values.folder,
+            "TOKENPOOL_ATTEMPT": String(values.claim.attempt), "TOKENPOOL_DATABASE": values.database,
+            "TOKENPOOL_LEASE": values.claim.lease.id, "TOKENPOOL_TOKEN_FILE": values.folder + "/token.json",
+            "TOKENPOOL_SLOT": String(values.slot),
             // What GRID_LRT's scripts read.
-            "TOKEN": token.id, "PICAS_DB": database,
+            "TOKEN": token.id, "PICAS_DB": values.database,
         ]
         for (name, value) in gridVariables(token) { variables[name] = value }
-        for (name, value) in token.pool.environment where Self.isName(name) { variables[name] = value.templateText }
+        for (name, value) in token.pool.environment where Self.isName(name) {
+            variables[name] = try values.fill(value.templateText, quoting: .plain)
+        }
         // A variable can not hold a zero byte; the value ends before it, as it would for any program.
         for (name, value) in variables where value.utf8.contains(0) {
             variables[name] = String(value.prefix { $0 != "\0" })
@@ -41,8 +44,7 @@ struct RunEnvironment: Sendable {
         return variables
     }
 
-    /// GRID_LRT's variables: `_token_keys` and `_attachments` of `config.json` (variable → field or file), or
-    /// `Shell_variables` (field → variable). Fields that the token lacks are left out; the launcher exported "None".
+    /// GRID_LRT's variables: `_token_keys` and `_attachments` of `config.json`, variable → field or file. Fields that the token lacks are left out; the launcher exported "None".
     private func gridVariables(_ token: Token) -> [(String, String)] {
         var result: [(String, String)] = []
         let variables = token["config.json"]?["variables"]
@@ -54,20 +56,11 @@ struct RunEnvironment: Sendable {
         for (variable, file) in variables?["_attachments"]?.objectValue ?? [:] {
             if let file = file.stringValue { result.append((Self.bare(variable), Self.gridFile(file))) }
         }
-        for (field, variable) in token.pool.members["shell_variables"]?.objectValue ?? [:] {
-            if field == "_attachments" {
-                for (file, variable) in variable.objectValue ?? [:] {
-                    if let variable = variable.stringValue { result.append((Self.bare(variable), Self.gridFile(file))) }
-                }
-            } else if let variable = variable.stringValue, let value = token[field] {
-                result.append((Self.bare(variable), value.templateText))
-            }
-        }
         return result.filter { Self.isName($0.0) }
     }
 
     private static func bare(_ variable: String) -> String { String(variable.drop { $0 == "$" }) }
-    private static func gridFile(_ name: String) -> String { WorkFolder.fileName(ofAttachment: name) }
+    private static func gridFile(_ name: String) -> String { name.replacing("/", with: "_") }
     private static func isName(_ name: String) -> Bool {
         !name.isEmpty && !name.utf8.contains { $0 == UInt8(ascii: "=") || $0 == 0 }
     }

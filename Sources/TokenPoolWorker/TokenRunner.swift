@@ -50,19 +50,8 @@ struct TokenRunner: Sendable {
         error is CancellationError ? "the preparation was cancelled" : "\(error)"
     }
 
-    /// The files that came with the token: all attachments but what tries before this one left.
-    static func inputs(of token: Token) -> [String] {
-        let outputs = token.uploads?.objectValue ?? [:]
-        return token.document.attachments.names.filter { name in
-            outputs[name] == nil && name != logName(token, "out") && name != logName(token, "err")
-                && !(name.hasPrefix("attempt-") && name.hasSuffix(".json"))
-        }
-    }
-
-    static func logName(_ token: Token, _ end: String) -> String { "logs_\(token.id).\(end)" }
-
     private func needsPreparation(_ token: Token) -> Bool {
-        token.pool.sandbox.map { !$0.isNull } ?? false || !Self.inputs(of: token).isEmpty
+        token.pool.sandbox.map { !$0.isNull } ?? false || !token.inputAttachments.isEmpty
     }
 
     private func prepare(_ claim: ClaimedToken, _ folder: WorkFolder) async throws {
@@ -73,10 +62,12 @@ struct TokenRunner: Sendable {
                 SandboxSpec(json: json), database: pool.database, token: token.id)
             try await cache.unpack(prepared, into: folder.path)
         }
-        for name in Self.inputs(of: token) {
+        for name in token.inputAttachments {
             let file = WorkFolder.fileName(ofAttachment: name)
             try await threads.run { try folder.makeFolders(for: file) }
             try await pool.database.downloadAttachment(name, of: token.id, to: folder.file(file))
+            // GRID_LRT's scripts look for a name with slashes under one with underscores.
+            if file.contains("/") { symlink(file, folder.file(file.replacing("/", with: "_"))) }
         }
     }
 
@@ -96,13 +87,12 @@ struct TokenRunner: Sendable {
         control.watch([output, errors])
         defer { control.watch([]) }
 
+        let values = CommandValues(
+            claim: claim, database: pool.database.name, folder: folder.path, slot: control.slot)
         let command = try CommandLine(
-            for: token, own: options.command, database: pool.database.name,
-            hasMaster: access(folder.file("master.sh"), X_OK) == 0)
+            for: token, own: options.command, values: values, hasMaster: access(folder.file("master.sh"), X_OK) == 0)
         let spec = ChildSpec(
-            arguments: command.arguments,
-            environment: environment.entries(for: claim, database: pool.database.name, folder: folder.path),
-            folder: folder.path, output: output.descriptor, errors: errors.descriptor)
+            arguments: command.arguments, environment: try environment.entries(for: values), folder: folder.path, output: output.descriptor, errors: errors.descriptor)
         let began = pool.clock.now()
         var result: TokenResult
         do {
@@ -118,7 +108,7 @@ struct TokenRunner: Sendable {
         for (log, end) in [(output, "out"), (errors, "err")] {
             add(
                 RunReport.Upload(
-                    name: Self.logName(token, end), contentType: "text/plain; charset=utf-8",
+                    name: token.logName(end), contentType: "text/plain; charset=utf-8",
                     source: .bytes(try log.kept())), to: &result, &uploads)
         }
         collectOutputs(of: token, folder, known: known, into: &result, &uploads)
