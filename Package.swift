@@ -63,6 +63,7 @@ let package = Package(
             dependencies: [
                 "CouchDB", "CouchDocument", "DesignDocuments", "Sandboxes", "TokenPool", "TokenPoolWorker", arguments,
                 crypto, logging, lifecycle, .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
 

@@ -1,0 +1,107 @@
+import ArgumentParser
+import CouchDB
+import CouchDocument
+import Foundation
+import Logging
+import TokenPool
+import TokenPoolWorker
+import UnixSignals
+
+struct WorkCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "work", abstract: "Claim tokens and run them, until the pool is empty.",
+        discussion: """
+            A token's command is its pool.command; else the command given after --, with templates such as {id} and \
+            {input}; else its input as a line for the shell.
+
+            SIGTERM or SIGINT ends the running commands, attaches their outputs so far and hands the tokens back; a second \
+            signal does so at once. Exit code 0 when the pilot ended as it should, whatever became of the tokens.
+            """)
+
+    @OptionGroup var options: GlobalOptions
+    @Option(name: [.short, .long], help: "How many tokens run at once.")
+    var slots = 1
+    @Option(help: "The view to take tokens from, in its order with --in-order.")
+    var view: ViewArgument?
+    @Option(help: "Only tokens of this set, the best priority first.")
+    var set: String?
+    @Flag(help: "Take rows in the view's order instead of at random; without --view, by priority.")
+    var inOrder = false
+    @Option(help: "How long a token stays locked when this worker is not heard of, such as 5m.")
+    var lease: DurationArgument?
+    @Option(help: "Take no more tokens after this time, such as 2h (default: no end).")
+    var maxTime: DurationArgument?
+    @Option(help: "Take no more than so many tokens (default: any number).")
+    var maxTokens: Int?
+    @Option(help: "End a command that takes longer, for tokens that set no limit (default: none).")
+    var timeLimit: DurationArgument?
+    @Option(help: "The time between TERM and KILL (default: 10s).")
+    var grace: DurationArgument?
+    @Flag(help: "Wait for more when the pool is empty instead of ending.")
+    var wait = false
+    @Option(help: "Where the work folders are made (default: a temporary folder).", completion: .directory)
+    var workDir: String?
+    @Flag(help: "Keep the work folders.")
+    var keep = false
+    @Argument(parsing: .postTerminator, help: "What to run for tokens without a command of their own.")
+    var command: [String] = []
+
+    func validate() throws {
+        guard (1...10_000).contains(slots) else { throw ValidationError("--slots must be between 1 and 10000") }
+        guard view == nil || set == nil else { throw ValidationError("--set and --view can not be used together") }
+        if let lease, lease.duration < .seconds(1) { throw ValidationError("--lease must be at least 1s") }
+    }
+
+    func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let folder = try workFolder()
+        defer { if workDir == nil && !keep { rmdir(folder) } }
+        var settings = PilotOptions(workDirectory: folder, environment: environment)
+        settings.slots = slots
+        if let lease { settings.lease = lease.duration }
+        if let grace { settings.grace = grace.duration }
+        settings.timeLimit = timeLimit?.duration
+        settings.keepsFolders = keep
+        settings.command = command
+        settings.condition = StopCondition(maxTime: maxTime?.duration, maxTokens: maxTokens, waits: wait)
+        settings.source = source
+        let identity = WorkerIdentity(
+            hostname: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
+            environment: environment)
+        let pool = try options.pool()
+        let progress = WorkProgress(output: options.output, worker: identity.name)
+        let pilot = Pilot(pool: pool, options: settings, identity: identity, logger: options.logger) {
+            progress.note($0)
+        }
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let listening = Task {
+            for await signal in signals {
+                progress.noteSignal("\(signal)")
+                pilot.stop()
+            }
+        }
+        defer {
+            listening.cancel()
+            progress.end()
+        }
+        try await pilot.run()
+    }
+
+    private var source: ClaimSource {
+        if let set { return .set(set) }
+        if let view { return ClaimSource(view: view.name, order: inOrder ? .asViewed : .shuffled) }
+        return inOrder ? .byPriority : .view(.picasTodo)
+    }
+
+    private func workFolder() throws -> String {
+        if let workDir {
+            try FileManager.default.createDirectory(atPath: workDir, withIntermediateDirectories: true)
+            return URL(filePath: workDir).standardizedFileURL.path().removingPercentEncoding ?? workDir
+        }
+        var template = Array((FileManager.default.temporaryDirectory.path() + "/tokenpool-work-XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw CommandFailure(message: "making a work folder failed: \(String(cString: strerror(errno))); give --work-dir")
+        }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

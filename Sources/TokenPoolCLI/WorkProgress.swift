@@ -1,0 +1,124 @@
+import CouchDocument
+import Foundation
+import Synchronization
+import TokenPool
+import TokenPoolWorker
+
+/// What `work` tells while it works: a line that is rewritten on a terminal, lines otherwise, events with `--json`.
+final class WorkProgress: Sendable {
+    private struct State {
+        var done = 0
+        var failed = 0
+        var retried = 0
+        var running: Set<String> = []
+        var lastDraw = 0.0
+        var isDrawn = false
+    }
+    // Protects the counts, which news from any thread change.
+    private let state = Mutex(State())
+    private let output: Output
+    private let worker: String
+    private let isTerminal: Bool
+    private let started = Date()
+
+    init(output: Output, worker: String) {
+        self.output = output
+        self.worker = worker
+        isTerminal = output.style == .people && isatty(STDERR_FILENO) == 1
+    }
+
+    func note(_ news: PilotNews) {
+        state.withLock { state in
+            switch news {
+            case .claimed(let ids):
+                emit(&state, ["event": "claimed", "tokens": .array(ids.map(JSON.string))], nil)
+            case .started(let id):
+                state.running.insert(id)
+                emit(&state, ["event": "started", "token": .string(id)], nil)
+            case .ended(let id, let outcome, let code, let time, let retries):
+                state.running.remove(id)
+                if outcome == .done { state.done += 1 } else if retries { state.retried += 1 } else { state.failed += 1 }
+                let seconds = Double(time.wholeMilliseconds) / 1000
+                var text = "\(Output.printable(id)): \(outcome.rawValue)"
+                if let code, code != 0 { text += ", exit code \(code)" }
+                if retries { text += ", will be tried again" }
+                emit(
+                    &state,
+                    [
+                        "event": "ended", "token": .string(id), "outcome": .string(outcome.rawValue),
+                        "exit_code": code.map(JSON.integer) ?? .null, "seconds": JSON.double(seconds) ?? 0,
+                        "retries": .bool(retries),
+                    ], isTerminal && outcome == .done ? nil : text + String(format: " (%.1f s)", seconds))
+            case .superseded(let id, let kept):
+                state.running.remove(id)
+                emit(
+                    &state, ["event": "superseded", "token": .string(id), "kept": .bool(kept)],
+                    "\(Output.printable(id)): another worker was faster; this result is \(kept ? "kept as an attachment" : "dropped")")
+            case .released(let id):
+                state.running.remove(id)
+                emit(&state, ["event": "released", "token": .string(id)], "\(Output.printable(id)): handed back")
+            case .swept(let report):
+                emit(
+                    &state,
+                    [
+                        "event": "swept", "returned": .array(report.returned.map(JSON.string)),
+                        "given_up": .array(report.givenUp.map(JSON.string)),
+                        "released": .array(report.released.map(JSON.string)),
+                    ],
+                    "took back \(report.returned.count) tokens of vanished workers, gave up \(report.givenUp.count), "
+                        + "\(report.released.count) became due")
+            case .waiting: emit(&state, ["event": "waiting"], "the pool is empty; waiting for more")
+            case .trouble(let text): emit(&state, ["event": "trouble", "message": .string(text)], text)
+            }
+            draw(&state)
+        }
+    }
+
+    func noteSignal(_ name: String) {
+        state.withLock { state in
+            emit(&state, ["event": "signal", "signal": .string(name)], "\(name): ending, tokens are handed back")
+        }
+    }
+
+    /// The last word: what was done in all.
+    func end() {
+        state.withLock { state in
+            clear(&state)
+            output.event(
+                [
+                    "event": "finished", "worker": .string(worker), "done": .integer(state.done),
+                    "failed": .integer(state.failed), "retried": .integer(state.retried),
+                ], summary(state))
+        }
+    }
+
+    private func summary(_ state: State) -> String {
+        let seconds = Date().timeIntervalSince(started)
+        return "\(state.done) done, \(state.failed) failed, \(state.retried) to be tried again in "
+            + String(format: "%.1f s", seconds)
+    }
+
+    private func emit(_ state: inout State, _ json: JSONObject, _ text: String?) {
+        if output.style != .json && text == nil { return }
+        clear(&state)
+        output.event(.object(json), text ?? "")
+    }
+
+    private func clear(_ state: inout State) {
+        guard state.isDrawn else { return }
+        FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
+        state.isDrawn = false
+    }
+
+    private func draw(_ state: inout State) {
+        guard isTerminal else { return }
+        let now = Date().timeIntervalSince(started)
+        guard now - state.lastDraw > 0.1 || !state.isDrawn else { return }
+        state.lastDraw = now
+        state.isDrawn = true
+        let rate = now > 0 ? Double(state.done + state.failed) / now : 0
+        let text = "\r\u{1B}[K\(state.running.count) running · \(state.done) done · \(state.failed) failed · "
+            + String(format: "%.1f tokens/s", rate)
+        FileHandle.standardError.write(Data(text.utf8))
+    }
+}
