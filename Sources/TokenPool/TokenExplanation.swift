@@ -31,7 +31,8 @@ public struct TokenExplanation: Hashable, Sendable {
                 details.append("nothing says what it waits for: `tokenpool token reset` frees it")
             }
         case .locked:
-            summary = "locked: held by \(token.hostname.isEmpty ? "a worker" : token.hostname) since \(moment(Timestamp(seconds: token.lock)))"
+            summary =
+                "locked: held by \(token.hostname.isEmpty ? "a worker" : token.hostname) since \(moment(Timestamp(seconds: token.lock)))"
             if let lease = token.lease {
                 details.append(
                     lease.isExpired(at: now)
@@ -39,7 +40,8 @@ public struct TokenExplanation: Hashable, Sendable {
                         : "worker \(lease.worker) holds it until \(moment(lease.until)) and renews that while it works")
             } else {
                 details.append(
-                    "it has no lease: a PiCaS worker has it, and only a person can take it back (`tokenpool token reset`)")
+                    "it has no lease: a PiCaS worker has it, and only a person can take it back (`tokenpool token reset`)"
+                )
             }
         case .done:
             summary = "done: ended well \(moment(Timestamp(seconds: token.done)))"
@@ -51,7 +53,8 @@ public struct TokenExplanation: Hashable, Sendable {
             details.append("tries so far: \(pool.attempts)\(limit); put back \(token.scrubCount) times")
         }
         for attempt in pool.history {
-            var text = "\(date(attempt.started)): \(attempt.outcome.rawValue) on \(attempt.host) after \(Self.length(attempt.ended - attempt.started))"
+            var text =
+                "\(date(attempt.started)): \(attempt.outcome.rawValue) on \(attempt.host) after \(Self.length(attempt.ended - attempt.started))"
             if let code = attempt.exitCode { text += ", exit code \(code)" }
             if let reason = attempt.reason { text += ": \(reason)" }
             details.append(text)
@@ -80,7 +83,8 @@ public struct TokenExplanation: Hashable, Sendable {
                 : "error: ended with exit code \(code) \(moment(Timestamp(seconds: token.done)))"
         }
         for entry in token.errors.suffix(5) {
-            details.append("error entry: \(entry["message"]?.stringValue ?? entry["exception"]?.stringValue ?? entry.description)")
+            details.append(
+                "error entry: \(entry["message"]?.stringValue ?? entry["exception"]?.stringValue ?? entry.description)")
         }
         return (summary, details)
     }

@@ -40,7 +40,9 @@ struct TokenAddCommand: AsyncParsableCommand {
     func run() async throws {
         let pool = try options.pool()
         var token = Token(id: id ?? "token_" + UUID().uuidString.lowercased().replacing("-", with: ""), type: type)
-        if let input { token.input = (try? JSON(parsing: input)).flatMap { $0.objectValue.map(JSON.object) } ?? .string(input) }
+        if let input {
+            token.input = (try? JSON(parsing: input)).flatMap { $0.objectValue.map(JSON.object) } ?? .string(input)
+        }
         for field in field {
             try field.check()
             token[field.name] = field.value
@@ -58,7 +60,9 @@ struct TokenAddCommand: AsyncParsableCommand {
                 throw ValidationError("two attached files are called \"\(name)\"")
             }
             token.attach(
-                .init(name: name, contentType: ContentType.ofFile(named: name), bytes: Array(try Data(contentsOf: URL(filePath: path)))))
+                .init(
+                    name: name, contentType: ContentType.ofFile(named: name),
+                    bytes: Array(try Data(contentsOf: URL(filePath: path)))))
         }
         switch try await pool.save(token) {
         case .saved(let saved):
@@ -66,7 +70,8 @@ struct TokenAddCommand: AsyncParsableCommand {
                 ["id": .string(saved.id), "rev": .string(saved.revision?.description ?? "")], [saved.id])
         case .superseded:
             throw CommandFailure(
-                message: "adding token \"\(token.id)\": there is a document of that id; choose another, or `token edit` it")
+                message:
+                    "adding token \"\(token.id)\": there is a document of that id; choose another, or `token edit` it")
         }
     }
 }

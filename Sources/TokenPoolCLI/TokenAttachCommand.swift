@@ -26,7 +26,8 @@ struct TokenAttachCommand: AsyncParsableCommand {
             let token = try await pool.token(id)
             do {
                 let revision = try await pool.database.putAttachment(
-                    name, to: id, revision: token.revision, contentType: ContentType.ofFile(named: name), body: .file(path: file))
+                    name, to: id, revision: token.revision, contentType: ContentType.ofFile(named: name),
+                    body: .file(path: file))
                 options.output.answer(
                     ["id": .string(id), "attachment": .string(name), "rev": .string(revision.description)],
                     ["attached \(Output.printable(name)) to \(Output.printable(id))"])
@@ -65,7 +66,8 @@ struct TokenGetCommand: AsyncParsableCommand {
 
 struct TokenLogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "log", abstract: "Print the log of a token's last try: its standard output, or with --err its errors.")
+        commandName: "log",
+        abstract: "Print the log of a token's last try: its standard output, or with --err its errors.")
 
     @OptionGroup var options: GlobalOptions
     @Argument(help: "The token's id.")
@@ -79,7 +81,9 @@ struct TokenLogCommand: AsyncParsableCommand {
         let name = token.logName(err ? "err" : "out")
         guard token.document.attachment(name) != nil else {
             throw CommandFailure(
-                message: "token \"\(id)\" has no \(name): it is \(token.state.rawValue) and was tried \(token.pool.attempts) times")
+                message:
+                    "token \"\(id)\" has no \(name): it is \(token.state.rawValue) and was tried \(token.pool.attempts) times"
+            )
         }
         try await print(name, of: id, in: pool.database)
     }

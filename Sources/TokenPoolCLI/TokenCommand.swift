@@ -23,9 +23,11 @@ extension Timestamp {
     /// Local time for people.
     var shown: String {
         Date(timeIntervalSince1970: Double(milliseconds) / 1000)
-            .formatted(.verbatim(
-                "\(year: .defaultDigits)-\(month: .twoDigits)-\(day: .twoDigits) \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\(second: .twoDigits)",
-                locale: Locale(identifier: "en_US_POSIX"), timeZone: .current, calendar: Calendar(identifier: .gregorian)))
+            .formatted(
+                .verbatim(
+                    "\(year: .defaultDigits)-\(month: .twoDigits)-\(day: .twoDigits) \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\(second: .twoDigits)",
+                    locale: Locale(identifier: "en_US_POSIX"), timeZone: .current,
+                    calendar: Calendar(identifier: .gregorian)))
     }
 }
 
@@ -44,7 +46,8 @@ struct FieldArgument: ExpressibleByArgument {
     /// Refuses what CouchDB or the pool itself keeps.
     func check() throws {
         guard !name.hasPrefix("_"), name != "pool" else {
-            throw ValidationError("field \"\(name)\" can not be set: names with _ are CouchDB's, and pool is tokenpool's")
+            throw ValidationError(
+                "field \"\(name)\" can not be set: names with _ are CouchDB's, and pool is tokenpool's")
         }
     }
 }

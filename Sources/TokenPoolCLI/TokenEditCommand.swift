@@ -54,7 +54,8 @@ struct TokenEditCommand: AsyncParsableCommand {
             throw CommandFailure(message: "the edited token \"\(id)\" is no JSON (\(error)); nothing was written")
         }
         guard let fields = edited.objectValue, fields["_id"] == .string(id) else {
-            throw CommandFailure(message: "the edited token \"\(id)\" is no object with its own _id; nothing was written")
+            throw CommandFailure(
+                message: "the edited token \"\(id)\" is no object with its own _id; nothing was written")
         }
         guard fields != token.document.fields else { return token }
         guard case .saved(let saved) = try await pool.save(Token(Document(fields: fields))) else {

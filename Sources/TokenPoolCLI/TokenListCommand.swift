@@ -32,7 +32,9 @@ struct TokenListCommand: AsyncParsableCommand {
         if options.output.style == .people { options.output.line(Self.line("STATE", "TRIES", "SINCE", "HOST", "ID")) }
         do {
             for try await row in database.rows(name, query) {
-                guard let token = row.document.map(Token.init), state.isEmpty || state.contains(token.state) else { continue }
+                guard let token = row.document.map(Token.init), state.isEmpty || state.contains(token.state) else {
+                    continue
+                }
                 show(token)
                 count += 1
                 if count == limit { break }
@@ -50,7 +52,8 @@ struct TokenListCommand: AsyncParsableCommand {
         case .json:
             options.output.line(
                 JSON.object([
-                    "id": .string(token.id), "state": .string(token.state.rawValue), "set": .string(token.pool.set ?? ""),
+                    "id": .string(token.id), "state": .string(token.state.rawValue),
+                    "set": .string(token.pool.set ?? ""),
                     "lock": .integer(token.lock), "done": .integer(token.done), "hostname": .string(token.hostname),
                     "exit_code": token.exitCode ?? .null, "attempts": .integer(token.pool.attempts),
                     "scrub_count": .integer(token.scrubCount),
@@ -64,7 +67,8 @@ struct TokenListCommand: AsyncParsableCommand {
         }
     }
 
-    private static func line(_ state: String, _ tries: String, _ since: String, _ host: String, _ id: String) -> String {
+    private static func line(_ state: String, _ tries: String, _ since: String, _ host: String, _ id: String) -> String
+    {
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(1, width - text.count))
         }

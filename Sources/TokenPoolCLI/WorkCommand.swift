@@ -100,7 +100,8 @@ struct WorkCommand: AsyncParsableCommand {
         }
         var template = Array((FileManager.default.temporaryDirectory.path() + "/tokenpool-work-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw CommandFailure(message: "making a work folder failed: \(String(cString: strerror(errno))); give --work-dir")
+            throw CommandFailure(
+                message: "making a work folder failed: \(String(cString: strerror(errno))); give --work-dir")
         }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

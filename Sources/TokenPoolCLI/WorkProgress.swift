@@ -37,7 +37,13 @@ final class WorkProgress: Sendable {
                 emit(&state, ["event": "started", "token": .string(id)], nil)
             case .ended(let id, let outcome, let code, let time, let retries):
                 state.running.remove(id)
-                if outcome == .done { state.done += 1 } else if retries { state.retried += 1 } else { state.failed += 1 }
+                if outcome == .done {
+                    state.done += 1
+                } else if retries {
+                    state.retried += 1
+                } else {
+                    state.failed += 1
+                }
                 let seconds = Double(time.wholeMilliseconds) / 1000
                 var text = "\(Output.printable(id)): \(outcome.rawValue)"
                 if let code, code != 0 { text += ", exit code \(code)" }
@@ -53,7 +59,8 @@ final class WorkProgress: Sendable {
                 state.running.remove(id)
                 emit(
                     &state, ["event": "superseded", "token": .string(id), "kept": .bool(kept)],
-                    "\(Output.printable(id)): another worker was faster; this result is \(kept ? "kept as an attachment" : "dropped")")
+                    "\(Output.printable(id)): another worker was faster; this result is \(kept ? "kept as an attachment" : "dropped")"
+                )
             case .released(let id):
                 state.running.remove(id)
                 emit(&state, ["event": "released", "token": .string(id)], "\(Output.printable(id)): handed back")
@@ -117,7 +124,8 @@ final class WorkProgress: Sendable {
         state.lastDraw = now
         state.isDrawn = true
         let rate = now > 0 ? Double(state.done + state.failed) / now : 0
-        let text = "\r\u{1B}[K\(state.running.count) running · \(state.done) done · \(state.failed) failed · "
+        let text =
+            "\r\u{1B}[K\(state.running.count) running · \(state.done) done · \(state.failed) failed · "
             + String(format: "%.1f tokens/s", rate)
         FileHandle.standardError.write(Data(text.utf8))
     }

@@ -92,7 +92,8 @@ struct TokenRunner: Sendable {
         let command = try CommandLine(
             for: token, own: options.command, values: values, hasMaster: access(folder.file("master.sh"), X_OK) == 0)
         let spec = ChildSpec(
-            arguments: command.arguments, environment: try environment.entries(for: values), folder: folder.path, output: output.descriptor, errors: errors.descriptor)
+            arguments: command.arguments, environment: try environment.entries(for: values), folder: folder.path,
+            output: output.descriptor, errors: errors.descriptor)
         let began = pool.clock.now()
         var result: TokenResult
         do {
