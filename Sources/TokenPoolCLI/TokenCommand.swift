@@ -1,7 +1,6 @@
 import ArgumentParser
 import CouchDB
 import CouchDocument
-import Foundation
 import TokenPool
 
 struct TokenCommand: AsyncParsableCommand {
@@ -17,18 +16,6 @@ struct TokenCommand: AsyncParsableCommand {
 extension GlobalOptions {
     /// The pool in the database of the settings.
     func pool() throws -> Pool { Pool(database: try poolDatabase(), logger: logger) }
-}
-
-extension Timestamp {
-    /// Local time for people.
-    var shown: String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1000)
-            .formatted(
-                .verbatim(
-                    "\(year: .defaultDigits)-\(month: .twoDigits)-\(day: .twoDigits) \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\(second: .twoDigits)",
-                    locale: Locale(identifier: "en_US_POSIX"), timeZone: .current,
-                    calendar: Calendar(identifier: .gregorian)))
-    }
 }
 
 /// A field and its value as people write them: `NAME=VALUE`; the value is JSON when it can be read as such, else text.
@@ -49,16 +36,6 @@ struct FieldArgument: ExpressibleByArgument {
             throw ValidationError(
                 "field \"\(name)\" can not be set: names with _ are CouchDB's, and pool is tokenpool's")
         }
-    }
-}
-
-/// A length of time as people write it: `90`, `90s`, `5m`, `1h30m`.
-struct DurationArgument: ExpressibleByArgument {
-    let duration: Duration
-
-    init?(argument: String) {
-        guard let seconds = Quantity.seconds(argument) else { return nil }
-        duration = .seconds(seconds)
     }
 }
 

@@ -62,7 +62,7 @@ struct TokenListCommand: AsyncParsableCommand {
             options.output.line(
                 Self.line(
                     token.state.rawValue, String(token.pool.attempts),
-                    moment > 0 ? Timestamp(seconds: moment).shown : "-", token.hostname.isEmpty ? "-" : token.hostname,
+                    moment > 0 ? Timestamp(seconds: moment).text : "-", token.hostname.isEmpty ? "-" : token.hostname,
                     Output.printable(token.id)))
         }
     }
@@ -75,5 +75,3 @@ struct TokenListCommand: AsyncParsableCommand {
         return padded(state, 9) + padded(tries, 7) + padded(since, 21) + padded(host, 17) + id
     }
 }
-
-extension TokenState: ExpressibleByArgument {}

@@ -38,7 +38,7 @@ struct TokenExplainCommand: AsyncParsableCommand {
     func run() async throws {
         let pool = try options.pool()
         let token = try await pool.token(id)
-        let explanation = TokenExplanation(of: token, now: pool.clock.now(), date: \.shown)
+        let explanation = TokenExplanation(of: token, now: pool.clock.now(), date: \.text)
         options.output.answer(
             [
                 "id": .string(id), "state": .string(token.state.rawValue), "summary": .string(explanation.summary),
