@@ -82,8 +82,7 @@ package final class DesignFunctions: Sendable {
 
     /// Runs `updates.<name>`.
     ///
-    /// - Throws: 404 "missing json key: name"; 500 when the function throws or answers something else than
-    ///   `[document or null, response]`.
+    /// - Throws: 404 "missing json key: name"; 500 when the function throws or answers nothing.
     package func update(_ name: String, of design: DesignDocument, document: JSONObject?, request: JSON) async throws
         -> Update
     {

@@ -220,7 +220,10 @@ enum JavaScriptHarness {
             update: function (path, doc, request) {
               return guarded(function () {
                 const result = named(parse(path))(parse(doc), parse(request));
-                if (!isArray(result)) throw { error: 'render_error', reason: 'undefined response from update function' };
+                // CouchDB takes the first two of whatever it is: of 'just text' the answer is 'u' (recording update_handlers).
+                if (result === undefined || result === null) {
+                  throw { error: 'render_error', reason: 'undefined response from update function' };
+                }
                 return [result[0] === undefined ? null : result[0], answer(result[1] === undefined ? {} : result[1])];
               });
             },

@@ -89,9 +89,12 @@ final class ViewIndex: Sendable {
         while true {
             do {
                 let start = state.withLock { $0.sequence }
+                let end = try source.lastSequence()
                 try update.get().run(
                     from: start, source: source, file: file,
                     isCancelled: { state.withLock { $0.isClosed } }, committed: reached)
+                // The log was read to its end, also where its last sequences have no document any more.
+                if !state.withLock({ $0.isClosed }) { reached(end) }
             } catch {
                 failure = error
             }
@@ -109,7 +112,7 @@ final class ViewIndex: Sendable {
     /// Lets those go on who waited for no more than this.
     private func reached(_ sequence: Int) {
         let served = state.withLock { state -> [Waiter] in
-            state.sequence = sequence
+            state.sequence = max(state.sequence, sequence)
             let served = state.waiters.filter { $0.sequence <= sequence }
             state.waiters.removeAll { $0.sequence <= sequence }
             return served

@@ -1,4 +1,5 @@
 import CouchDocument
+import Dispatch
 import Foundation
 import Logging
 import Synchronization
@@ -11,7 +12,7 @@ package final class ViewIndexes: Sendable {
     private struct State {
         var isClosed = false
         /// By signature.
-        var indexes: [String: ViewIndex] = [:]
+        var indexes: [String: Task<ViewIndex, any Error>] = [:]
         /// What is in the design documents of late, by id, while their revision stays.
         var known: [String: (revision: Revision, definitions: ViewDefinitions)] = [:]
     }
@@ -20,6 +21,7 @@ package final class ViewIndexes: Sendable {
     private let source: any ViewSource
     private let limits: JavaScriptLimits
     private let logger: Logger
+    private let openingQueue = DispatchQueue(label: "opening view indexes")
     /// Protects the list of open indexes.
     private let state = Mutex(State())
 
@@ -47,7 +49,7 @@ package final class ViewIndexes: Sendable {
         guard let place = definitions.places[view] else { throw StoreError.absent("missing_named_view") }
         let plan = try ViewQueryPlan(
             query, isReducible: place.reduce != nil, order: definitions.rows[place.rows].order)
-        let index = try index(definitions)
+        let index = try await index(definitions)
         switch query.update {
         case .before: try await index.catchUp(to: source.lastSequence())
         case .lazy, .never: break
@@ -90,17 +92,32 @@ package final class ViewIndexes: Sendable {
         return definitions
     }
 
-    /// The open index with that signature, opened now if it is not. Opening is rare and short, so it may block.
-    private func index(_ definitions: ViewDefinitions) throws -> ViewIndex {
-        try state.withLock { state in
-            if let open = state.indexes[definitions.signature] { return open }
+    /// The open index with that signature; opened now, on a thread that may block, if it is not.
+    private func index(_ definitions: ViewDefinitions) async throws -> ViewIndex {
+        let signature = definitions.signature
+        let opening = try state.withLock { state in
+            if let known = state.indexes[signature] { return known }
             if state.isClosed { throw StoreError.absent("Database does not exist.") }
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            let index = try ViewIndex(
-                definitions, path: folder + "/" + definitions.signature + ".db", source: source, limits: limits,
-                logger: logger)
-            state.indexes[definitions.signature] = index
-            return index
+            let opening = Task { try await open(definitions) }
+            state.indexes[signature] = opening
+            return opening
+        }
+        do { return try await opening.value } catch {
+            state.withLock { state in if state.indexes[signature] == opening { state.indexes[signature] = nil } }
+            throw error
+        }
+    }
+
+    private func open(_ definitions: ViewDefinitions) async throws -> ViewIndex {
+        let path = folder + "/" + definitions.signature + ".db"
+        return try await withCheckedThrowingContinuation { continuation in
+            openingQueue.async { [self] in
+                continuation.resume(
+                    with: Result {
+                        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                        return try ViewIndex(definitions, path: path, source: source, limits: limits, logger: logger)
+                    })
+            }
         }
     }
 
@@ -114,7 +131,7 @@ package final class ViewIndexes: Sendable {
             state.known = state.known.filter { ids.contains($0.key) }
             return unused
         }
-        for index in unused.values { await index.close() }
+        await close(unused.values)
         guard FileManager.default.fileExists(atPath: folder) else { return }
         for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".db") {
             let signature = String(name.dropLast(3))
@@ -130,8 +147,13 @@ package final class ViewIndexes: Sendable {
             state.isClosed = true
             return state.indexes
         }
-        for index in indexes.values { await index.close() }
+        await close(indexes.values)
         functions.close()
+    }
+
+    /// An index that could not be opened has nothing to close; who asked for it was told why.
+    private func close(_ indexes: some Sequence<Task<ViewIndex, any Error>>) async {
+        for opening in indexes { if let index = try? await opening.value { await index.close() } }
     }
 
     /// Closes and removes every file: the database is gone.
