@@ -1,6 +1,7 @@
 import ArgumentParser
 import CouchDB
 import Foundation
+import TokenPool
 
 /// The exit codes of every command.
 enum ExitStatus: Int32 {
@@ -21,6 +22,12 @@ enum ExitStatus: Int32 {
         case let failure as CouchDBError:
             FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
             exit(ExitStatus(failure).rawValue)
+        case let failure as ConfigurationError:
+            FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
+            exit(usage.rawValue)
+        case let failure as PoolError where failure.code == .badInput:
+            FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
+            exit(usage.rawValue)
         default: break
         }
         let code = TokenPoolCommand.exitCode(for: error)
