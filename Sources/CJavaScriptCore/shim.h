@@ -7,3 +7,7 @@ typedef bool (*JSShouldTerminateCallback)(JSContextRef ctx, void *context);
 void JSContextGroupSetExecutionTimeLimit(JSContextGroupRef group, double limit, JSShouldTerminateCallback callback,
                                          void *context);
 void JSContextGroupClearExecutionTimeLimit(JSContextGroupRef group);
+
+// Of the GTK port's own API (jsc/JSCOptions.h, which would bring all of GLib). False: there is no such option. Only counts
+// before the first context is made.
+int jsc_options_set_boolean(const char *option, int value);

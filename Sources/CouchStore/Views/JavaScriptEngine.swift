@@ -21,7 +21,12 @@ final class JavaScriptEngine {
     /// Set by the watchdog; the only way to tell its stop from a thrown text.
     private let wasStopped: UnsafeMutablePointer<Bool>
 
+    /// Has compiled code look for the watchdog's stop by itself. JavaScriptCore's default is to interrupt the thread by a
+    /// signal and to patch the code that it runs; now and then that does not stop an endless loop (2.50.6).
+    private static let pollsForStops: Bool = jsc_options_set_boolean("usePollingTraps", 1) != 0
+
     init(limits: JavaScriptLimits) {
+        precondition(Self.pollsForStops, "this JavaScriptCore can not be told to stop endless loops; use 2.40 or later")
         wasStopped = .allocate(capacity: 1)
         wasStopped.initialize(to: false)
         group = JSContextGroupCreate()
