@@ -1,0 +1,40 @@
+import Testing
+import TestSupport
+
+/// What Apache CouchDB 3.5.0 answered, `tokenpoold` answers: the recordings, scenario by scenario.
+///
+/// With `COUCHDB_URL` set they are played against that server.
+@Suite("Recordings of Apache CouchDB")
+struct ConformanceTests {
+    @Test("answers as Apache CouchDB did", arguments: Scenario.all.filter { !$0.isExclusive && Claims.covers($0) })
+    func shared(_ scenario: Scenario) async throws {
+        try await play(scenario, on: try await TestServer.shared())
+    }
+
+    @Test(
+        "answers as Apache CouchDB did while a setting is changed",
+        .serialized, arguments: Scenario.all.filter { $0.isExclusive && Claims.covers($0) })
+    func alone(_ scenario: Scenario) async throws {
+        if TestServer.externalURL != nil {
+            try await play(scenario, on: try await TestServer.shared())
+        } else {
+            let server = try await TestServer.start()
+            try await play(scenario, on: server)
+            try await server.stop()
+        }
+    }
+
+    @Test("every scenario that is not claimed exists, so that the list stays true")
+    func listIsTrue() {
+        for gap in Claims.notYet {
+            #expect(
+                Scenario.all.contains { $0.subject == gap.subject && (gap.scenario == nil || $0.name == gap.scenario) },
+                "\(gap.subject): \(gap.scenario ?? "all")")
+        }
+    }
+
+    private func play(_ scenario: Scenario, on server: TestServer) async throws {
+        var player = try Player(scenario, url: server.url)
+        for failure in await player.play() { Issue.record("\(failure)") }
+    }
+}
