@@ -18,11 +18,16 @@ package struct CallContext: InitializableFromSource, Sendable {
 /// Answers every request: takes it apart, looks who sends it, routes it, and dresses the answer as CouchDB does.
 package struct CouchResponder: HTTPResponder {
     let service: CouchService
+    /// A request line beyond this is refused without a word, as CouchDB does.
+    private static let longestTarget = 8 << 10
 
     package init(service: CouchService) { self.service = service }
 
     package func respond(to request: Request, context: CallContext) async throws -> Response {
         let start = ContinuousClock.now
+        if request.head.path?.utf8.count ?? 0 > Self.longestTarget {
+            return Response(status: .badRequest, headers: [.connection: "close"], body: ResponseBody())
+        }
         var answer: Answer
         do {
             answer = try await service.answer(request, channel: context.channel)

@@ -12,10 +12,7 @@ package final class Settings: Sendable {
     private static let defaults: Sections = [
         "chttpd": ["bind_address": "127.0.0.1", "max_db_number_for_dbs_info_req": "100"],
         "chttpd_auth": ["timeout": String(SessionCookie.lifetime), "authentication_db": "_users"],
-        "couchdb": [
-            "max_document_size": "8000000", "users_db_security_editable": "false",
-            "default_security": "admin_only",
-        ],
+        "couchdb": ["default_security": "admin_only"],
         "vendor": ["name": "tokenpool"],
     ]
     /// Protects the settings and the order in which they are kept.
@@ -43,7 +40,7 @@ package final class Settings: Sendable {
             if next[section]?.isEmpty == true { next[section] = nil }
             try save(next)
             state.changed = next
-            return old ?? (value == nil ? nil : Self.defaults[section]?[key])
+            return old ?? Self.defaults[section]?[key]
         }
     }
 

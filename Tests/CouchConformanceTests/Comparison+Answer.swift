@@ -6,7 +6,8 @@ extension Comparison {
     mutating func answer(_ expected: JSONObject, _ answer: RawAnswer, method: String) {
         let allowed = expected["status"]?.arrayValue?.compactMap(\.intValue) ?? [expected["status"]?.intValue ?? 0]
         if !allowed.contains(answer.status) {
-            differ("status", "\(allowed)", "\(answer.status) \(String(decoding: answer.body.prefix(300), as: UTF8.self))")
+            differ(
+                "status", "\(allowed)", "\(answer.status) \(String(decoding: answer.body.prefix(300), as: UTF8.self))")
         }
         if method == "HEAD" || expected["empty"] == true {
             if !answer.body.isEmpty { differ("body", "no bytes", String(decoding: answer.body, as: UTF8.self)) }

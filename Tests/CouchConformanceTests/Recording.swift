@@ -60,7 +60,8 @@ struct Step: Sendable {
 
     /// The request as it goes on the wire.
     func request(_ variables: Variables) throws -> RawRequest {
-        var request = RawRequest(method: method, target: try variables.fill(members["path"]?.stringValue ?? "/", quoted: true))
+        var request = RawRequest(
+            method: method, target: try variables.fill(members["path"]?.stringValue ?? "/", quoted: true))
         let given = members["headers"]?.objectValue ?? [:]
         let names = given.names.map { $0.lowercased() }
         let body = try Self.body(members, variables)
@@ -88,7 +89,9 @@ struct Step: Sendable {
 
     private static func body(_ part: JSONObject, _ variables: Variables) throws -> (bytes: [UInt8], type: String?)? {
         if let body = part["body"] { return (try variables.fill(body).encoded(), "application/json") }
-        if let text = part["bodyText"]?.stringValue { return (Array(try variables.fill(text, quoted: false).utf8), nil) }
+        if let text = part["bodyText"]?.stringValue {
+            return (Array(try variables.fill(text, quoted: false).utf8), nil)
+        }
         if let text = part["bodyBase64"]?.stringValue { return (Array(Data(base64Encoded: text) ?? Data()), nil) }
         if let rule = part["bodyRepeat"] {
             let text = String(repeating: rule["text"]?.stringValue ?? "", count: rule["times"]?.intValue ?? 0)
@@ -103,7 +106,8 @@ struct Step: Sendable {
             for (name, value) in piece["headers"]?.objectValue ?? [:] {
                 bytes += Array("\(name): \(try variables.fill(value.stringValue ?? "", quoted: false))\r\n".utf8)
             }
-            bytes += Array("\r\n".utf8) + (try body(piece.objectValue ?? [:], variables)?.bytes ?? []) + Array("\r\n".utf8)
+            bytes +=
+                Array("\r\n".utf8) + (try body(piece.objectValue ?? [:], variables)?.bytes ?? []) + Array("\r\n".utf8)
         }
         bytes += Array("--\(boundary)--".utf8)
         return (bytes, "\(rule["type"]?.stringValue ?? ""); boundary=\"\(boundary)\"")

@@ -52,7 +52,8 @@ struct Variables: Sendable {
     func fill(_ text: String, quoted: Bool) throws -> String {
         var result = ""
         var rest = Substring(text)
-        while let start = rest.range(of: "{{"), let end = rest.range(of: "}}", range: start.upperBound..<rest.endIndex) {
+        while let start = rest.range(of: "{{"), let end = rest.range(of: "}}", range: start.upperBound..<rest.endIndex)
+        {
             result += rest[..<start.lowerBound]
             let value = Self.text(try value(rest[start.upperBound..<end.lowerBound]))
             result += quoted ? value.percentEncodedSegment : value

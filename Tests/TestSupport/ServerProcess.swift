@@ -55,7 +55,8 @@ final class ServerProcess: Sendable {
     /// The built program, which lies beside the tests.
     private static func program() throws -> String {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let candidates = [tests.deletingLastPathComponent(), tests.deletingLastPathComponent().deletingLastPathComponent()]
+        let candidates =
+            [tests.deletingLastPathComponent(), tests.deletingLastPathComponent().deletingLastPathComponent()]
             + CommandLine.arguments.prefix(1).map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
         for folder in candidates {
             let path = folder.appending(path: "tokenpoold").path

@@ -28,7 +28,8 @@ public struct TestServer: Sendable {
     public static func start(arguments: [String] = []) async throws -> TestServer {
         let process = try ServerProcess(arguments: arguments)
         let port = try await process.launch(port: 0)
-        return TestServer(url: "http://\(ServerProcess.admin):\(ServerProcess.password)@127.0.0.1:\(port)", process: process)
+        return TestServer(
+            url: "http://\(ServerProcess.admin):\(ServerProcess.password)@127.0.0.1:\(port)", process: process)
     }
 
     /// A client of this server.

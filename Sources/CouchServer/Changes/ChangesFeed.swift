@@ -73,6 +73,7 @@ struct ChangesFeed: Sendable {
 
     /// How many changes the reader has not seen.
     func pending() async throws -> Int {
+        if options.isDescending && left > 0 { return 0 }
         if options.isDescending || filter.isLookedUp || options.limit == 0 {
             return max(0, try await here.database.pendingChanges(after: passStart) - sentInPass)
         }

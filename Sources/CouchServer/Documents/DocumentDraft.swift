@@ -94,10 +94,10 @@ struct DocumentDraft: Sendable {
         }
         var revisions: [Revision] = []
         for (index, id) in ids.enumerated() {
-            guard let hash = id.stringValue, start - index > 0 else {
+            guard let hash = id.stringValue, start - index > 0 || start == 0 else {
                 throw Refusal(400, "doc_validation", "RevId isn't a string")
             }
-            revisions.append(Revision(generation: start - index, hash: hash))
+            revisions.append(Revision(generation: max(0, start - index), hash: hash))
         }
         return revisions
     }

@@ -44,11 +44,16 @@ struct DocumentView: Sendable {
 
     /// Whether the answer says more than the revision does, so that the revision is no ETag for it.
     func dependsOnMore(than document: StoredDocument) -> Bool {
-        if revisionStatuses || details.contains(.localSequence) { return true }
+        if showsStatuses(of: document) || details.contains(.localSequence) { return true }
         guard !details.isDisjoint(with: [.conflicts, .deletedConflicts]), document.hasOtherLeaves else { return false }
         return document.tree.leaves.contains {
             $0.revision != document.revision && details.contains($0.isDeleted ? .deletedConflicts : .conflicts)
         }
+    }
+
+    /// Whether `_revs_info` is told: CouchDB does so for leaves only.
+    func showsStatuses(of document: StoredDocument) -> Bool {
+        revisionStatuses && document.tree.isLeaf(document.revision)
     }
 
     /// The attachments whose content goes along.
@@ -73,7 +78,7 @@ struct DocumentView: Sendable {
             loaded.append((attachment, Data(bytes).base64EncodedString()))
         }
         var more = JSONObject()
-        if revisionStatuses {
+        if showsStatuses(of: document) {
             let statuses = try await database.revisionStatuses(of: document.id, revision: document.revision)
             more["_revs_info"] = .array(
                 statuses.map { ["rev": .string($0.revision.description), "status": .string($0.status.rawValue)] })

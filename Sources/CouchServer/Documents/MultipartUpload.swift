@@ -17,7 +17,10 @@ struct MultipartUpload: Sendable {
         guard try await reader.nextPart() != nil else { throw Refusal.badRequest("the multipart request is empty") }
         var text: [UInt8] = []
         while let piece = try await reader.nextPiece() { text += piece }
-        guard let json = try? JSON(parsing: text, numbers: .canonical) else { throw Refusal.invalidJSON }
+        guard let json = try? JSON(parsing: text, numbers: .canonical) else {
+            // CouchDB looks for another content type when the first part is no JSON.
+            throw Refusal.notJSONContent
+        }
         var fields = json
         if case .object(var members) = json {
             members["_id"] = nil

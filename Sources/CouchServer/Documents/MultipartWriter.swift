@@ -59,7 +59,8 @@ struct MultipartWriter: Sendable {
 
 /// A document and its attachments as `multipart/related`: JSON that says which attachments follow, then their bytes.
 enum MultipartDocument {
-    static func answer(_ document: StoredDocument, view: DocumentView, of database: StoredDatabase) async throws -> Answer
+    static func answer(_ document: StoredDocument, view: DocumentView, of database: StoredDatabase) async throws
+        -> Answer
     {
         let boundary = MultipartWriter.newBoundary()
         return Answer(
@@ -77,7 +78,7 @@ enum MultipartDocument {
         var parts = MultipartWriter(boundary: boundary)
         var json = JSONWriter()
         var more = JSONObject()
-        if view.revisionStatuses {
+        if view.showsStatuses(of: document) {
             let statuses = try await database.revisionStatuses(of: document.id, revision: document.revision)
             more["_revs_info"] = .array(
                 statuses.map { ["rev": .string($0.revision.description), "status": .string($0.status.rawValue)] })

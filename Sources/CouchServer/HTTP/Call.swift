@@ -7,8 +7,8 @@ import NIOHTTPTypes
 /// A request as the routes see it: path and query taken apart, who sends it, and its body to be read once.
 package struct Call: Sendable {
     package let method: String
-    package let path: RequestPath
-    package let query: Query
+    package internal(set) var path: RequestPath
+    package internal(set) var query: Query
     package let headers: HTTPFields
     /// Who sends it; nobody until sign-in was looked at.
     package var account = Account.nobody

@@ -8,7 +8,8 @@ enum Gzip {
         repeat {
             guard skipHeader(&reader), Inflate.run(&reader, into: &output, limit: limit) else { return nil }
             reader.alignToByte()
-            guard let _ = reader.bits(16), let _ = reader.bits(16), let low = reader.bits(16), let high = reader.bits(16)
+            guard let _ = reader.bits(16), let _ = reader.bits(16), let low = reader.bits(16),
+                let high = reader.bits(16)
             else { return nil }
             // Members are rare, so the length is checked for a single one only.
             if reader.isAtEnd && UInt32(truncatingIfNeeded: output.count) != low | high << 16 { return nil }
@@ -96,11 +97,13 @@ private enum Inflate {
     }
 
     static let lengthBases = [
-        3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258,
+        3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227,
+        258,
     ]
     static let lengthExtras = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0]
     static let distanceBases = [
-        1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145,
+        1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097,
+        6145,
         8193, 12289, 16385, 24577,
     ]
     static let fixed = (

@@ -4,6 +4,8 @@ import CouchDocument
 package struct Query: Sendable {
     package private(set) var items: [(name: String, value: String)] = []
 
+    init(items: [(name: String, value: String)]) { self.items = items }
+
     /// Reads `a=1&b=2`; `;` separates too, a name without `=` has an empty value, a `#fragment` is dropped.
     package init(_ text: Substring) throws(Refusal) {
         let text = text.prefix { $0 != "#" }

@@ -20,6 +20,12 @@ package struct RequestPath: Sendable {
         self.segments = segments
     }
 
+    /// A path of names that are decoded already.
+    init(segments: [String]) {
+        raw = segments.map { "/" + Self.encode($0) }.joined()
+        self.segments = segments
+    }
+
     /// `%41` to `A` and `+` to a space, as CouchDB reads paths and query strings alike; `nil` for a bad escape.
     static func decode(_ part: some Sequence<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []

@@ -6,6 +6,8 @@ import Hummingbird
 struct AllDocumentsRoutes: Sendable {
     let here: DatabaseCall
     private static let pageSize = 1000
+    /// Local documents are few: replicators' checkpoints.
+    private static let noLimit = Int(Int32.max)
 
     private enum Kind { case all, design, local }
     private var kind: Kind {
@@ -19,11 +21,12 @@ struct AllDocumentsRoutes: Sendable {
     func answer() async throws -> Answer {
         let call = here.call
         if call.path.segments.count == 3 && call.path.segments[2] == "queries" { return try await queries() }
-        if call.path.segments.count > 2 { throw Refusal.notFound() }
         try call.allow("GET,HEAD,POST")
         var options = RowOptions()
-        try options.read(call.query)
+        options.keysName = "body member"
         if !call.isReading { try options.read(try await call.postedObject()) }
+        try options.read(call.query)
+        try options.requireKeysAlone()
         let (first, more) = try await rows(options)
         guard let more else { return .json(200, written: first.text.bytes) }
         return .json(200) { writer in
@@ -224,7 +227,7 @@ struct AllDocumentsRoutes: Sendable {
 
     private func localRows(_ options: RowOptions) async throws -> RowWriter {
         func key(_ json: JSON?) -> String? { json?.stringValue }
-        var query = AllDocumentsQuery(limit: options.keys == nil ? options.limit ?? .max : .max)
+        var query = AllDocumentsQuery(limit: options.keys == nil ? options.limit ?? Self.noLimit : Self.noLimit)
         query.isDescending = options.isDescending
         query.skip = options.keys == nil ? options.skip : 0
         query.startKey = options.keys == nil ? key(options.startKey) : nil

@@ -51,6 +51,7 @@ enum AttachmentRange {
                 if count == 0 { throw outside }
                 ranges.append(max(0, length - count)..<length)
             case (let first?, nil) where ends[1].isEmpty:
+                if first == 0 { return nil }  // All of it: CouchDB answers 200.
                 if first >= length { throw outside }
                 ranges.append(first..<length)
             case (let first?, let last?):

@@ -21,7 +21,8 @@ struct AttachmentRoutes: Sendable {
         case "GET", "HEAD": return try await get()
         case "PUT": return try await put()
         case "DELETE": return try await delete()
-        default: throw Refusal(405, "method_not_allowed", "Only \(Self.verbs) allowed", headers: [("Allow", Self.verbs)])
+        default:
+            throw Refusal(405, "method_not_allowed", "Only \(Self.verbs) allowed", headers: [("Allow", Self.verbs)])
         }
     }
 
@@ -73,14 +74,18 @@ struct AttachmentRoutes: Sendable {
     }
 
     /// Sends stored bytes piece by piece.
-    static func copy(_ content: AttachmentContent, from start: Int = 0, count: Int? = nil, to writer: inout any ResponseBodyWriter)
+    static func copy(
+        _ content: AttachmentContent, from start: Int = 0, count: Int? = nil, to writer: inout any ResponseBodyWriter
+    )
         async throws
     {
         let end = start + (count ?? content.length - start)
         var offset = start
         while offset < end {
             let piece = try await content.read(at: offset, count: min(pieceSize, end - offset))
-            if piece.isEmpty { throw Refusal(500, "internal_server_error", "the attachment is shorter than it should be") }
+            if piece.isEmpty {
+                throw Refusal(500, "internal_server_error", "the attachment is shorter than it should be")
+            }
             try await writer.write(ByteBuffer(bytes: piece))
             offset += piece.count
         }
@@ -109,18 +114,14 @@ struct AttachmentRoutes: Sendable {
         changed.attachments.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
         changed.attachments.append(EditedAttachment(name: name, contentType: type, content: content))
         var answer = try await save(changed, status: 201)
-        answer.headers[.location] = call.location(here.database.name, id)
-        if let place = answer.headers[.location] {
-            let path = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-                .map { RequestPath.encode(String(decoding: Array($0), as: UTF8.self)) }.joined(separator: "/")
-            answer.headers[.location] = place + "/" + path
-        }
+        answer.headers[.location] = call.location(here.database.name, id, name)
         return answer
     }
 
     private func delete() async throws -> Answer {
-        guard try await here.database.read(id) != nil else { throw Refusal.notFound() }
-        guard let parent = try statedRevision() else { throw Refusal.conflict }
+        let parent = try statedRevision()
+        if try await here.database.read(id) == nil { throw parent == nil ? Refusal.notFound() : Self.missingRevision }
+        guard let parent else { throw Refusal.conflict }
         var edit = try await edit(after: parent)
         guard edit.attachments.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
             throw Refusal.notFound("Document is missing attachment")
@@ -128,6 +129,8 @@ struct AttachmentRoutes: Sendable {
         edit.attachments.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
         return try await save(edit, status: 200)
     }
+
+    private static let missingRevision = Refusal(409, "not_found", "missing_rev")
 
     /// The document as it is, to be written again with other attachments.
     private func edit(after parent: Revision?) async throws -> Edit {
@@ -137,7 +140,7 @@ struct AttachmentRoutes: Sendable {
         }
         guard let document = try await here.database.read(id, revision: parent) else {
             if try await here.database.read(id) == nil { return Edit(id: id, parent: parent, body: [:]) }
-            throw Refusal.conflict
+            throw Self.missingRevision
         }
         let fields = document.document().fields.filter { !$0.name.hasPrefix("_") }
         return Edit(

@@ -36,6 +36,12 @@ struct BulkRoutes: Sendable {
             if draft.id == nil { draft.id = here.service.uuids.next() }
             edits.append(try draft.edit(isReplicated: isReplicated))
         }
+        if isReplicated {
+            // As CouchDB does: changes come to the sequence log in order of id.
+            edits.sort { $0.id.utf8.lexicographicallyPrecedes($1.id.utf8) }
+        } else {
+            try await checkStubs(edits)
+        }
         if body["all_or_nothing"] == true {
             let rows: [JSON] = edits.map {
                 [
@@ -47,6 +53,26 @@ struct BulkRoutes: Sendable {
         }
         let outcomes = try await DocumentWriter(here: here).save(edits)
         return .json(201, written: Self.rows(edits, outcomes, isReplicated: isReplicated))
+    }
+
+    /// A stub without an attachment behind it refuses the whole request.
+    private func checkStubs(_ edits: [Edit]) async throws {
+        for edit in edits {
+            let stubs = edit.attachments.filter { if case .stub = $0.content { true } else { false } }
+            guard let first = stubs.first, case .follows(let parent) = edit.lineage else { continue }
+            let names: [String]
+            if let parent, let document = try await here.database.read(edit.id, revision: parent) {
+                names = document.attachments.map(\.name)
+            } else if parent != nil, try await here.database.read(edit.id) != nil {
+                continue  // A conflict, which the writer tells.
+            } else {
+                names = []
+            }
+            let missing = parent == nil ? first : stubs.first { stub in !names.contains(stub.name) }
+            if let missing {
+                throw Refusal(412, "missing_stub", "Invalid attachment stub in \(edit.id) for \(missing.name)")
+            }
+        }
     }
 
     private static func rows(_ edits: [Edit], _ outcomes: [WriteOutcome], isReplicated: Bool) -> [UInt8] {
@@ -118,7 +144,11 @@ struct BulkRoutes: Sendable {
         do throws(Refusal) {
             try DocumentDraft.checkID(text)
             var view = view
-            if let since = item["atts_since"] { view.attachmentsSince = try DocumentView.revisions(since) }
+            if let since = item["atts_since"] {
+                // The replicator names what it has, and wants the rest whatever `attachments` says.
+                view.attachmentsSince = try DocumentView.revisions(since)
+                view.attachments = true
+            }
             var selection = RevisionRequest.Selection.winner
             if let rev = asked.stringValue { selection = .revisions([try DocumentDraft.revision(rev)]) }
             let request = RevisionRequest(id: text, selection: selection, latest: here.call.query.flag("latest"))

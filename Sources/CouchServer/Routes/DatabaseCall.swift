@@ -45,7 +45,10 @@ struct DatabaseCall: Sendable {
         guard page.hasPrefix("_") else { return try await document(id: page, rest: segments.dropFirst(2)) }
         switch page {
         case "_design", "_local": return try await special(page)
-        case "_all_docs", "_design_docs", "_local_docs": return try await AllDocumentsRoutes(here: self).answer()
+        case "_all_docs", "_design_docs", "_local_docs":
+            // Anything else below them is taken for an attachment, as CouchDB does.
+            guard segments.count == 2 || segments.count == 3 && segments[2] == "queries" else { break }
+            return try await AllDocumentsRoutes(here: self).answer()
         case "_bulk_docs", "_bulk_get": return try await BulkRoutes(here: self).answer()
         case "_revs_diff", "_missing_revs", "_purge": return try await RevisionRoutes(here: self).answer()
         case "_changes": return try await ChangesRoutes(here: self).answer()
@@ -53,10 +56,9 @@ struct DatabaseCall: Sendable {
         case "_revs_limit", "_purged_infos_limit", "_compact", "_view_cleanup", "_ensure_full_commit", "_temp_view",
             "_find", "_index", "_explain", "_shards", "_sync_shards":
             return try await MaintenanceRoutes(here: self).answer()
-        default:
-            if page.hasPrefix("_design/") { return redirect() }
-            return try await document(id: page, rest: segments.dropFirst(2))
+        default: if page.hasPrefix("_design/") { return redirect() }
         }
+        return try await document(id: page, rest: segments.dropFirst(2))
     }
 
     /// `_design/name/…` and `_local/name/…`.

@@ -12,13 +12,14 @@ struct DesignRoutes: Sendable {
     func answer() async throws -> Answer? {
         let segments = here.call.path.segments
         switch segments[3] {
-        case "_view" where segments.count >= 5: return try await ViewRoutes(here: here, id: id).answer()
+        case "_view" where segments.count == 4: throw Refusal.methodNotAllowed("GET,POST,HEAD")
+        case "_view": return try await ViewRoutes(here: here, id: id).answer()
         case "_info" where segments.count == 4:
-            try here.call.allow("GET,HEAD")
+            try here.call.allow("GET")
             return try await info()
         case "_update": return try await UpdateRoutes(here: here, id: id).answer()
-        case "_show", "_list", "_rewrite":
-            throw Refusal(501, "not_implemented", "\(segments[3]) functions are not supported by this server")
+        case "_show", "_list": return try await ShowRoutes(here: here, id: id).answer()
+        case "_rewrite": return try await RewriteRoutes(here: here, id: id).answer()
         default: return nil
         }
     }

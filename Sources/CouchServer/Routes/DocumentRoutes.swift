@@ -18,7 +18,8 @@ struct DocumentRoutes: Sendable {
         case "DELETE": return try await delete()
         case "COPY": return try await copy()
         case "POST": throw Refusal.badRequest("Referer header required.")
-        default: throw Refusal(405, "method_not_allowed", "Only \(Self.verbs) allowed", headers: [("Allow", Self.verbs)])
+        default:
+            throw Refusal(405, "method_not_allowed", "Only \(Self.verbs) allowed", headers: [("Allow", Self.verbs)])
         }
     }
 
@@ -185,7 +186,8 @@ struct DocumentRoutes: Sendable {
             attachments.append(
                 EditedAttachment(
                     name: attachment.name, contentType: attachment.contentType,
-                    content: .bytes(try await content.read(at: 0, count: content.length)), encoding: attachment.encoding))
+                    content: .bytes(try await content.read(at: 0, count: content.length)), encoding: attachment.encoding
+                ))
         }
         let body = JSONObject(fields.map { ($0.name, $0.value) })
         let revision = try await DocumentWriter(here: here)

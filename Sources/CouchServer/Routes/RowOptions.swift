@@ -5,6 +5,8 @@ struct RowOptions: Sendable {
     /// Whether an index is caught up before it answers.
     enum Update: Sendable { case before, never, afterwards }
 
+    /// What a refusal calls `keys` in a body: CouchDB has two words.
+    var keysName = "member"
     var key: JSON?
     var keys: [JSON]?
     var startKey: JSON?
@@ -16,6 +18,7 @@ struct RowOptions: Sendable {
     var limit: Int?
     var skip = 0
     var reduce: Bool?
+    /// `nil`: not said.
     var group: Bool?
     var groupLevel: Int?
     var includesDocuments = false
@@ -29,16 +32,15 @@ struct RowOptions: Sendable {
     /// Reads a query string; unknown parameters are ignored, as CouchDB does.
     mutating func read(_ query: Query) throws(Refusal) {
         for (name, value) in query.items { try read(name, .text(value)) }
-        try check()
     }
 
     /// Reads a JSON body, which says the same with JSON values.
     mutating func read(_ body: JSONObject) throws(Refusal) {
         for (name, value) in body { try read(name, .json(value)) }
-        try check()
     }
 
-    private func check() throws(Refusal) {
+    /// `_all_docs` takes either keys or a range; views take both and let the keys win.
+    func requireKeysAlone() throws(Refusal) {
         if keys != nil && (startKey != nil || endKey != nil) {
             throw .queryParse("`keys` is incompatible with `key`, `start_key` and `end_key`")
         }
@@ -82,10 +84,10 @@ struct RowOptions: Sendable {
             }
         }
 
-        func keys() throws(Refusal) -> [JSON] {
+        func keys(_ kind: String) throws(Refusal) -> [JSON] {
             if case .json(let value) = self {
                 guard let list = value.arrayValue else {
-                    throw .badRequest("`keys` body member must be an array.")
+                    throw .badRequest("`keys` \(kind) must be an array.")
                 }
                 return list
             }
@@ -100,7 +102,7 @@ struct RowOptions: Sendable {
             key = try value.json()
             startKey = key
             endKey = key
-        case "keys": keys = try value.keys()
+        case "keys": keys = try value.keys(keysName)
         case "startkey", "start_key": startKey = try value.json()
         case "endkey", "end_key": endKey = try value.json()
         case "startkey_docid", "start_key_doc_id": startKeyDocumentID = value.string

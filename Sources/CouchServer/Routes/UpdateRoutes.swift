@@ -39,7 +39,7 @@ struct UpdateRoutes: Sendable {
         return Self.answer(update.response, revision: revision, id: savedID)
     }
 
-    private static func answer(_ response: JSONObject, revision: Revision?, id: String?) -> Answer {
+    static func answer(_ response: JSONObject, revision: Revision?, id: String?) -> Answer {
         var type = "text/html; charset=utf-8"
         var body: [UInt8] = []
         if let json = response["json"] {

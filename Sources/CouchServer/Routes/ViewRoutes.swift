@@ -16,9 +16,8 @@ struct ViewRoutes: Sendable {
         let view = segments[4]
         if segments.count == 6 && segments[5] == "queries" { return try await queries(design, view) }
         guard segments.count == 5 else { throw Refusal.notFound() }
-        try call.allow("GET,HEAD,POST")
+        try call.allow("GET,POST,HEAD")
         var options = RowOptions()
-        try options.read(call.query)
         if !call.isReading {
             let body = try await call.postedObject()
             if body["queries"] != nil {
@@ -26,6 +25,7 @@ struct ViewRoutes: Sendable {
             }
             try options.read(body)
         }
+        try options.read(call.query)
         let result = try await here.database.views.query(design: design, view: view, Self.query(options))
         let chosen = options
         return .json(200) { writer in
@@ -47,7 +47,8 @@ struct ViewRoutes: Sendable {
             var options = RowOptions()
             try options.read(here.call.query)
             try options.read(item.objectValue ?? [:])
-            results.append((try await here.database.views.query(design: design, view: view, Self.query(options)), options))
+            results.append(
+                (try await here.database.views.query(design: design, view: view, Self.query(options)), options))
         }
         let found = results
         return .json(200) { writer in
@@ -65,11 +66,11 @@ struct ViewRoutes: Sendable {
         }
     }
 
-    private static func query(_ options: RowOptions) -> ViewIndexQuery {
+    static func query(_ options: RowOptions) -> ViewIndexQuery {
         var query = ViewIndexQuery()
         query.keys = options.keys
-        query.startKey = options.startKey
-        query.endKey = options.endKey
+        query.startKey = options.keys == nil ? options.startKey : nil
+        query.endKey = options.keys == nil ? options.endKey : nil
         query.startKeyDocumentID = options.startKeyDocumentID
         query.endKeyDocumentID = options.endKeyDocumentID
         query.inclusiveEnd = options.includesEnd
