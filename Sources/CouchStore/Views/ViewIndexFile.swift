@@ -117,44 +117,48 @@ final class ViewIndexFile: Sendable {
         init(_ database: Database) { self.database = database }
 
         func header() throws -> Header {
-            let row = try Row.fetchOne(cached("SELECT sequence, next_node FROM header"))
-            var header = Header(sequence: row?[0] ?? 0, nextNode: row?[1] ?? 1, trees: [])
-            let trees = try Row.fetchCursor(cached("SELECT root, rows, size FROM tree ORDER BY number"))
-            while let tree = try trees.next() {
-                header.trees.append(Tree(root: tree[0], count: tree[1], size: tree[2]))
+            let row = try SQLStatement(database, "SELECT sequence, next_node FROM header")
+            defer { row.reset() }
+            var header = Header(trees: [])
+            if try row.step() { header = Header(sequence: row.integer(0), nextNode: row.integer(1), trees: []) }
+            let tree = try SQLStatement(database, "SELECT root, rows, size FROM tree ORDER BY number")
+            defer { tree.reset() }
+            while try tree.step() {
+                header.trees.append(Tree(root: tree.integer(0), count: tree.integer(1), size: tree.integer(2)))
             }
             return header
         }
 
         func save(_ header: Header) throws {
-            try cached("UPDATE header SET sequence = ?, next_node = ?").execute(
-                arguments: [header.sequence, header.nextNode])
+            try SQLStatement(database, "UPDATE header SET sequence = ?, next_node = ?")
+                .bind(1, header.sequence).bind(2, header.nextNode).run()
             for (number, tree) in header.trees.enumerated() {
-                try cached(
-                    "UPDATE tree SET root = ?, rows = ?, size = ? WHERE number = ? AND (root, rows, size) != (?, ?, ?)"
-                )
-                .execute(arguments: [tree.root, tree.count, tree.size, number, tree.root, tree.count, tree.size])
+                try SQLStatement(
+                    database,
+                    """
+                    UPDATE tree SET root = ?1, rows = ?2, size = ?3
+                    WHERE number = ?4 AND (root, rows, size) != (?1, ?2, ?3)
+                    """
+                ).bind(1, tree.root).bind(2, tree.count).bind(3, tree.size).bind(4, number).run()
             }
         }
 
         func node(_ id: Int) throws -> [UInt8] {
-            let statement = try cached("SELECT body FROM node WHERE id = ?")
-            let rows = try Row.fetchCursor(statement, arguments: [id])
-            guard let row = try rows.next() else {
+            let row = try SQLStatement(database, "SELECT body FROM node WHERE id = ?").bind(1, id)
+            defer { row.reset() }
+            guard try row.step() else {
                 throw StoreError.failure(
                     "internal_server_error", "a view index lacks node \(id); clean up and ask again")
             }
-            return try row.withUnsafeData(atIndex: 0) { data in data.map { [UInt8]($0) } ?? [] }
+            return row.bytes(0)
         }
 
         func save(node id: Int, _ body: [UInt8]) throws {
-            try cached("INSERT OR REPLACE INTO node VALUES (?, ?)").execute(arguments: [id, Data(body)])
+            try SQLStatement(database, "INSERT OR REPLACE INTO node VALUES (?, ?)").bind(1, id).bind(2, body).run()
         }
 
         func delete(node id: Int) throws {
-            try cached("DELETE FROM node WHERE id = ?").execute(arguments: [id])
+            try SQLStatement(database, "DELETE FROM node WHERE id = ?").bind(1, id).run()
         }
-
-        private func cached(_ sql: String) throws -> Statement { try database.cachedStatement(sql: sql) }
     }
 }
