@@ -1,0 +1,176 @@
+import CouchDocument
+import Testing
+
+@testable import TokenPool
+@testable import TokenPoolWorker
+
+@Suite("What a pilot decides")
+struct PilotStateTests {
+    private let start = Timestamp(seconds: 1000)
+
+    private func state(
+        slots: Int = 2, condition: StopCondition = StopCondition(), timeLimit: Duration? = nil
+    ) -> PilotState {
+        PilotState(
+            slots: slots, lease: .seconds(300), grace: .seconds(10), timeLimit: timeLimit, condition: condition,
+            started: start)
+    }
+
+    private func claim(_ id: String, at time: Timestamp? = nil) -> ClaimedToken {
+        let time = time ?? start
+        let worker = WorkerIdentity(name: "w", hostname: "h")
+        let lease = Lease(id: "l-\(id)", worker: "w", since: time.seconds, until: time + .seconds(300))
+        var token = Token(id: id)
+        token.claim(lease: lease, by: worker)
+        return ClaimedToken(token: token, lease: lease, worker: worker)
+    }
+
+    private func runs(_ actions: [PilotState.Action]) -> [String] {
+        actions.compactMap { if case .run(let claim) = $0 { claim.token.id } else { nil } }
+    }
+    private func claims(_ actions: [PilotState.Action]) -> [Int] {
+        actions.compactMap { if case .claim(let count) = $0 { count } else { nil } }
+    }
+
+    @Test("claims for all free slots at once and runs what it got")
+    func begins() {
+        var state = state(slots: 4)
+        #expect(state.handle(.tick, now: start) == [.claim(4)])
+        let actions = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        #expect(runs(actions) == ["a", "b"])
+        #expect(claims(actions) == [2])
+    }
+
+    @Test("has one claim under way at a time")
+    func oneClaim() {
+        var state = state()
+        _ = state.handle(.tick, now: start)
+        #expect(state.handle(.tick, now: start + .seconds(1)).isEmpty)
+    }
+
+    @Test("ends when the pool is empty, a sweep found nothing, and nothing is held")
+    func ends() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a")]), now: start)
+        _ = state.handle(.ended(lease: "l-a"), now: start + .seconds(5))
+        let actions = state.handle(.claimed([]), now: start + .seconds(5))
+        #expect(actions == [.sweep])
+        #expect(!state.handle(.swept(freed: false), now: start + .seconds(5)).contains(.finish))
+        #expect(state.handle(.reported(lease: "l-a", retryAt: nil), now: start + .seconds(6)).contains(.finish))
+    }
+
+    @Test("goes on when the sweep brought something back")
+    func sweepFreed() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([]), now: start)
+        #expect(claims(state.handle(.swept(freed: true), now: start)) == [1])
+    }
+
+    @Test("with waits it asks again after a growing pause, and at once when something changed")
+    func waits() {
+        var state = state(slots: 1, condition: StopCondition(waits: true))
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([]), now: start)
+        _ = state.handle(.swept(freed: false), now: start)
+        #expect(state.handle(.tick, now: start + .milliseconds(20)).isEmpty)
+        #expect(claims(state.handle(.tick, now: start + .milliseconds(60))) == [1])
+        _ = state.handle(.claimed([]), now: start + .milliseconds(70))
+        _ = state.handle(.poolChanged, now: start + .milliseconds(71))
+        #expect(claims(state.handle(.tick, now: start + .milliseconds(100))) == [1])
+    }
+
+    @Test("takes no more than the tokens it may, and none after its time")
+    func limits() {
+        var state = state(slots: 4, condition: StopCondition(maxTokens: 3))
+        #expect(state.handle(.tick, now: start) == [.claim(3)])
+        let actions = state.handle(.claimed([claim("a"), claim("b"), claim("c")]), now: start)
+        #expect(claims(actions).isEmpty)
+        for id in ["a", "b", "c"] {
+            _ = state.handle(.ended(lease: "l-\(id)"), now: start)
+        }
+        _ = state.handle(.reported(lease: "l-a", retryAt: nil), now: start)
+        _ = state.handle(.reported(lease: "l-b", retryAt: nil), now: start)
+        #expect(state.handle(.reported(lease: "l-c", retryAt: nil), now: start).contains(.finish))
+
+        var timed = self.state(slots: 1, condition: StopCondition(maxTime: .seconds(60), waits: true))
+        _ = timed.handle(.tick, now: start)
+        _ = timed.handle(.claimed([]), now: start)
+        _ = timed.handle(.swept(freed: false), now: start)
+        #expect(timed.handle(.tick, now: start + .seconds(60)).contains(.finish))
+    }
+
+    @Test("waits for its own tokens that are to be tried again later")
+    func retryLater() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a")]), now: start)
+        _ = state.handle(.ended(lease: "l-a"), now: start)
+        _ = state.handle(.claimed([]), now: start)
+        _ = state.handle(.swept(freed: false), now: start)
+        #expect(!state.handle(.reported(lease: "l-a", retryAt: start + .seconds(2)), now: start).contains(.finish))
+        let later = start + .seconds(2)
+        #expect(state.handle(.tick, now: later).contains(.sweep))
+        #expect(claims(state.handle(.swept(freed: true), now: later)) == [] || true)
+        #expect(!state.handle(.tick, now: later).contains(.finish))
+    }
+
+    @Test("renews after a third of the lease, all tokens together")
+    func renews() {
+        var state = state(slots: 2)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        #expect(!state.handle(.tick, now: start + .seconds(99)).contains { if case .renew = $0 { true } else { false } })
+        let renewals = state.handle(.tick, now: start + .seconds(100)).compactMap { action -> [String]? in
+            if case .renew(let claims) = action { claims.map(\.token.id).sorted() } else { nil }
+        }
+        #expect(renewals == [["a", "b"]])
+    }
+
+    @Test("a lease that is lost ends the command at once")
+    func loses() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a")]), now: start)
+        let actions = state.handle(.lost(lease: "l-a"), now: start + .seconds(1))
+        #expect(actions.prefix(2) == [.terminate(lease: "l-a", .leaseLost), .kill(lease: "l-a")])
+    }
+
+    @Test("a time limit ends the command softly, after the grace hard")
+    func timeLimit() {
+        var state = state(slots: 1, timeLimit: .seconds(30))
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a")]), now: start)
+        #expect(state.handle(.tick, now: start + .seconds(29)).isEmpty)
+        #expect(
+            state.handle(.tick, now: start + .seconds(30)) == [.terminate(lease: "l-a", .timeLimit(.seconds(30)))])
+        #expect(state.handle(.tick, now: start + .seconds(39)).isEmpty)
+        #expect(state.handle(.tick, now: start + .seconds(40)) == [.kill(lease: "l-a")])
+    }
+
+    @Test("told to stop it claims no more, ends the commands, hands back what was not started; told again it kills")
+    func stops() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        let actions = state.handle(.stop, now: start + .seconds(1))
+        #expect(actions == [.terminate(lease: "l-a", .pilotEnds), .handBack([claim("b")])])
+        #expect(state.handle(.stop, now: start + .seconds(2)) == [.kill(lease: "l-a")])
+        #expect(state.handle(.ended(lease: "l-a"), now: start + .seconds(3)).isEmpty)
+        #expect(state.handle(.handedBack, now: start + .seconds(3)).isEmpty)
+        #expect(state.handle(.reported(lease: "l-a", retryAt: nil), now: start + .seconds(4)) == [.finish])
+    }
+
+    @Test("holds tokens ready beside short commands, none beside long ones")
+    func pace() {
+        var short = Pace()
+        for _ in 0..<20 { short.note(.milliseconds(1)) }
+        #expect(short.wanted(slots: 2, running: [start, start], now: start) > 10)
+        var long = Pace()
+        for _ in 0..<20 { long.note(.seconds(60)) }
+        #expect(long.wanted(slots: 2, running: [start, start], now: start + .seconds(1)) == 0)
+        #expect(long.wanted(slots: 2, running: [start], now: start + .seconds(1)) == 1)
+        #expect(long.wanted(slots: 2, running: [start, start], now: start + .milliseconds(59_995)) == 2)
+    }
+}
