@@ -79,8 +79,7 @@ extension Pilot {
                 freed = freed || !report.returned.isEmpty || !report.released.isEmpty
                 tell(.swept(report))
             }
-            let hasDependents = try await pool.hasDependents()
-            shared.withLock { $0.hasDependents = hasDependents }
+            await lookForDependents()
         } catch CouchDBError.notFound {
             // A database with PiCaS' views alone: nothing of ours waits there, but lapsed leases stay.
             sayOnce(
@@ -93,17 +92,43 @@ extension Pilot {
         inbox.yield(.swept(freed: freed))
     }
 
-    func releaseDependents(of id: String, _ set: String?) async {
+    /// Notes whether tokens wait for others, so that a pool without dependencies costs nothing.
+    func lookForDependents() async {
         do {
-            let report = try await pool.releaseDependents(of: [id] + (set.map { ["set_" + $0] } ?? []))
-            if !report.isEmpty {
-                tell(.swept(report))
-                inbox.yield(.poolChanged)
-            }
-        } catch CouchDBError.notFound {
-            shared.withLock { $0.hasDependents = false }
+            let hasDependents = try await pool.hasDependents()
+            shared.withLock { $0.hasDependents = hasDependents }
         } catch {
-            trouble("freeing what waited for token \"\(id)\" failed, a sweep will do it: \(error)")
+            // The next sweep looks again, and says what is wrong.
+            logger.debug("looking for dependents failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Frees what waited for a token that is done, together with those that end meanwhile.
+    func freeDependents(of id: String, _ set: String?) async {
+        let isMine = shared.withLock { shared in
+            guard shared.hasDependents else { return false }
+            shared.finished.insert(id)
+            if let set { shared.finished.insert("set_" + set) }
+            defer { shared.isFreeing = true }
+            return !shared.isFreeing
+        }
+        guard isMine else { return }
+        while true {
+            let ids = shared.withLock { shared in
+                defer { shared.finished = [] }
+                shared.isFreeing = !shared.finished.isEmpty
+                return shared.finished
+            }
+            if ids.isEmpty { return }
+            do {
+                let report = try await pool.releaseDependents(of: ids.sorted())
+                if !report.isEmpty {
+                    tell(.swept(report))
+                    inbox.yield(.freed)
+                }
+            } catch {
+                trouble("freeing what waited for \(ids.count) tokens failed, a sweep will do it: \(error)")
+            }
         }
     }
 

@@ -33,7 +33,11 @@ public final class Pilot: Service {
         var armedWake: Timestamp?
         var isWatching = false
         var watch: Task<Void, Never>?
-        var hasDependents = true
+        /// Whether tokens wait for others, as last seen.
+        var hasDependents = false
+        /// What was done and may be waited for; not yet looked up.
+        var finished: Set<String> = []
+        var isFreeing = false
         var troubles: Set<String> = []
     }
     // Protects what the loop and the tasks that it starts both touch.
@@ -88,6 +92,7 @@ public final class Pilot: Service {
         let heartbeat = Heartbeat(pool: pool, identity: identity, slots: options.slots, started: clock.now())
         await withTaskGroup(of: Void.self) { group in
             let pulse = Task { await heartbeat.beat(every: options.lease / 3, trouble: self.trouble) }
+            group.addTask { await self.lookForDependents() }
             inbox.yield(.tick)
             loop: for await event in events {
                 let now = clock.now()
@@ -183,9 +188,7 @@ public final class Pilot: Service {
                         token: id, outcome: written, exitCode: report.result.exitCode,
                         time: report.result.ended - report.result.started, retries: retries))
             }
-            if token.state == .done, shared.withLock({ $0.hasDependents }) {
-                await releaseDependents(of: id, token.pool.set)
-            }
+            if token.state == .done { await freeDependents(of: id, token.pool.set) }
         case .superseded(let kept): tell(.superseded(token: id, kept: kept))
         case .failed(let reason): trouble(reason)
         }

@@ -14,6 +14,8 @@ public struct PilotState: Sendable {
         case claimFailed
         /// A sweep ended; whether it made tokens free.
         case swept(freed: Bool)
+        /// Tokens became free.
+        case freed
         /// A token's command ended, or could not start; its result is on the way.
         case ended(lease: String)
         /// A token's result is written or superseded. It may be tried again at that moment.
@@ -141,6 +143,7 @@ public struct PilotState: Sendable {
             retries.removeAll { $0 <= sweepBegan }
             sweepAt = now + min(lease / 3, .seconds(30)) * jitter
             if freed { forgetEmptiness() }
+        case .freed: forgetEmptiness()
         case .ended(let id):
             if let run = running[id] { pace.note(now - run.started) }
             running[id]?.isReporting = true

@@ -121,7 +121,8 @@ struct PilotStateTests {
         var state = state(slots: 2)
         _ = state.handle(.tick, now: start)
         _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
-        #expect(!state.handle(.tick, now: start + .seconds(99)).contains { if case .renew = $0 { true } else { false } })
+        #expect(
+            !state.handle(.tick, now: start + .seconds(99)).contains { if case .renew = $0 { true } else { false } })
         let renewals = state.handle(.tick, now: start + .seconds(100)).compactMap { action -> [String]? in
             if case .renew(let claims) = action { claims.map(\.token.id).sorted() } else { nil }
         }
