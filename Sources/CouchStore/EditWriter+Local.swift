@@ -48,7 +48,7 @@ extension DocumentRows {
         let range = IDRange(query)
         let row = try SQLStatement(
             database,
-            "SELECT id, revision, body FROM local_documents WHERE \(range.condition) \(range.order) LIMIT ? OFFSET ?")
+            "SELECT id, revision, body FROM local_documents WHERE \(range.condition) \(range.order) LIMIT ?3 OFFSET ?4")
         range.bind(row)
         row.bind(3, query.limit).bind(4, query.skip)
         defer { row.reset() }

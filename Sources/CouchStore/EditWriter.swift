@@ -58,6 +58,8 @@ struct EditWriter {
                 if current.sequence > start { return .conflict }
                 tree = current.tree
                 if let stated {
+                    // A deleted document comes back without a revision only (CouchDB 3.5, recording "documents").
+                    if current.isDeleted { return .conflict }
                     guard stated == current.winner || tree?.isLeaf(stated) == true else { return .conflict }
                 } else {
                     guard current.isDeleted else { return .conflict }
