@@ -24,17 +24,21 @@ struct ConformanceTests {
         }
     }
 
-    @Test("every scenario that is not claimed exists, so that the list stays true")
-    func listIsTrue() {
-        for gap in Claims.notYet {
-            #expect(
-                Scenario.all.contains { $0.subject == gap.subject && (gap.scenario == nil || $0.name == gap.scenario) },
-                "\(gap.subject): \(gap.scenario ?? "all")")
+    @Test("what is not claimed exists, so that the lists stay true")
+    func listsAreTrue() {
+        for gap in Claims.notYet { #expect(Scenario.all.contains { $0.subject == gap.subject }, "\(gap.subject)") }
+        for difference in Claims.differences {
+            let scenario = Scenario.all.first {
+                $0.subject == difference.subject && $0.name == difference.scenario
+            }
+            #expect(scenario?.steps.indices.contains(difference.step - 1) == true, "\(difference)")
         }
     }
 
     private func play(_ scenario: Scenario, on server: TestServer) async throws {
         var player = try Player(scenario, url: server.url)
-        for failure in await player.play() { Issue.record("\(failure)") }
+        for failure in await player.play() where !Claims.allows(failure.step, of: scenario) {
+            Issue.record("\(failure)")
+        }
     }
 }

@@ -3,6 +3,7 @@ import Synchronization
 
 /// Why a test's server does not run.
 public struct TestServerError: Error, CustomStringConvertible {
+    /// One line for people.
     public let description: String
 }
 
@@ -130,6 +131,24 @@ final class ServerProcess: Sendable {
                 running.shell.waitUntilExit()
                 try? running.leash.close()
                 continuation.resume(returning: running.shell.terminationStatus)
+            }
+        }
+    }
+
+    /// Runs the program to its end.
+    static func run(_ arguments: [String]) async throws -> (status: Int32, text: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try program())
+        process.arguments = arguments
+        let errors = Pipe()
+        process.standardError = errors
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        return await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                let data = errors.fileHandleForReading.readDataToEndOfFile()
+                process.waitUntilExit()
+                continuation.resume(returning: (process.terminationStatus, String(decoding: data, as: UTF8.self)))
             }
         }
     }

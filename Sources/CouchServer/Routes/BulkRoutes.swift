@@ -147,7 +147,7 @@ struct BulkRoutes: Sendable {
             if let since = item["atts_since"] {
                 // The replicator names what it has, and wants the rest whatever `attachments` says.
                 view.attachmentsSince = try DocumentView.revisions(since)
-                view.attachments = true
+                view.attachments = view.attachments || since != []
             }
             var selection = RevisionRequest.Selection.winner
             if let rev = asked.stringValue { selection = .revisions([try DocumentDraft.revision(rev)]) }

@@ -47,7 +47,7 @@ struct DatabaseCall: Sendable {
         case "_design", "_local": return try await special(page)
         case "_all_docs", "_design_docs", "_local_docs":
             // Anything else below them is taken for an attachment, as CouchDB does.
-            guard segments.count == 2 || segments.count == 3 && segments[2] == "queries" else { break }
+            guard segments.count == 2 || segments[2...] == ["queries"] else { break }
             return try await AllDocumentsRoutes(here: self).answer()
         case "_bulk_docs", "_bulk_get": return try await BulkRoutes(here: self).answer()
         case "_revs_diff", "_missing_revs", "_purge": return try await RevisionRoutes(here: self).answer()
