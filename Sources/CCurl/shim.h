@@ -19,4 +19,8 @@ static inline CURLMcode tp_multi_setopt_long(CURLM *m, CURLMoption o, long v) { 
 static inline CURLcode tp_setopt_prereq_cb(CURL *h, int (*f)(void *, char *, char *, int, int)) {
   return curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, f);
 }
+// Called for each new socket before it connects.
+static inline CURLcode tp_setopt_sockopt_cb(CURL *h, int (*f)(void *, curl_socket_t, curlsocktype)) {
+  return curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, f);
+}
 static inline CURLcode tp_global_init(void) { return curl_global_init(CURL_GLOBAL_ALL); }

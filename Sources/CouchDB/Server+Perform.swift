@@ -50,9 +50,13 @@ extension Server {
         while true {
             let failure: CouchDBError
             var retryAfter: Duration?
-            if core.authentication.needsSession { try await signIn() }
-            let proof = core.authentication.readyProof
+            // A sign-in that fails for the moment is repeated with whatever request needs it: nothing of that has happened.
+            var isSignedIn = false
+            var proof: Authentication.Proof?
             do {
+                if core.authentication.needsSession { try await signIn() }
+                isSignedIn = true
+                proof = core.authentication.readyProof
                 return try await attempt(proof)
             } catch let refusal as Refusal {
                 failure = refusal.error
@@ -64,9 +68,11 @@ extension Server {
                 }
             } catch let error as TransportFailure {
                 failure = CouchDBError(code: error.code, reason: error.reason, attempted: call.attempted)
+            } catch let error as CouchDBError where !isSignedIn {
+                failure = error
             }
             attempts += 1
-            guard failure.allowsRepeat(call.repeatability), isReplayable(call),
+            guard failure.allowsRepeat(isSignedIn ? call.repeatability : .safe), isReplayable(call) || !isSignedIn,
                 let delay = configuration.retry.delay(
                     after: attempts, elapsed: .now - start, retryAfter: retryAfter, jitter: .random(in: 0...1))
             else { throw failure }
@@ -86,12 +92,12 @@ extension Server {
     private func signIn() async throws {
         try await core.authentication.prepare { body in
             let call = Call("POST", "/_session", body: .json(body), repeatability: .safe)
-            return try await repeatingWithoutSession(call)
+            return try await sendWithoutSession(call)
         }
     }
 
     /// The sign-in itself, which must not wait for a sign-in.
-    private func repeatingWithoutSession(_ call: Call) async throws -> Response {
+    private func sendWithoutSession(_ call: Call) async throws -> Response {
         do {
             let answer = try await exchange(call, nil, isStreamed: false)
             let response = Response(

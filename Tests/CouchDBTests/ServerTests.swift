@@ -34,7 +34,7 @@ struct ServerTests {
     @Test("a wrong password is unauthorized — GET /_session")
     func wrongPassword() async throws {
         var configuration = try ServerConfiguration(url: try await TestServer.shared().url)
-        configuration.credentials = .basic(user: "couchdb-tests-nobody", password: "wrong")
+        configuration.credentials = .basic(user: "nobody-\(UInt64.random(in: 0 ... .max))", password: "wrong")
         let server = try Server(configuration)
         await #expect { try await server.session() } throws: { CouchDBError.unauthorized ~= $0 }
     }

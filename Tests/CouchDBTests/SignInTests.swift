@@ -70,6 +70,24 @@ struct SignInTests {
             ])
     }
 
+    @Test("a sign-in that is cut is tried again, even for a write that could not be — POST /_session")
+    func cutSignIn() async throws {
+        let lines = Notes<String>()
+        let peer = ScriptedPeer { connection in
+            while let request = connection.request() {
+                lines.add(request.line)
+                if lines.all.count == 1 { return connection.reset() }
+                let fields = ["Set-Cookie: AuthSession=s; Max-Age=600"]
+                connection.answer(201, #"{"ok":true,"id":"a","rev":"1-a"}"#, headers: fields)
+            }
+        }
+        var configuration = try ServerConfiguration(url: peer.url)
+        configuration.credentials = .cookie(user: "u", password: "p")
+        configuration.retry.pause = .milliseconds(1)
+        #expect(try await Server(configuration).database("db").save(Document(id: "a")) == Revision("1-a"))
+        #expect(lines.all == ["POST /_session HTTP/1.1", "POST /_session HTTP/1.1", "PUT /db/a HTTP/1.1"])
+    }
+
     @Test("a wrong password for a session is an error at once — POST /_session")
     func wrongPassword() async throws {
         let lines = Notes<String>()

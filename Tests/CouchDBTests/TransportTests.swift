@@ -126,6 +126,16 @@ struct TransportTests {
         await #expect { try await database.document("a") } throws: { CouchDBError.timedOut ~= $0 }
     }
 
+    @Test("a connection that does not come to stand in time is unreachable — GET https://host/")
+    func connectTimeout() async throws {
+        let peer = ScriptedPeer { $0.waitForClose() }
+        var configuration = try ServerConfiguration(url: "https" + peer.url.dropFirst("http".count))
+        configuration.timeouts.connect = .milliseconds(100)
+        configuration.retry = .never
+        let server = try Server(configuration)
+        await #expect { try await server.info() } throws: { CouchDBError.unreachable ~= $0 }
+    }
+
     @Test("a request that takes too long as a whole is a time-out, however busy — GET /db/id")
     func whole() async throws {
         let peer = ScriptedPeer { connection in

@@ -1,5 +1,13 @@
 import CCurl
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 extension Transfer {
     /// A body in memory up to here is given to libcurl whole, which sends it in one piece with the head; a larger one is
     /// read by it in pieces.
@@ -30,6 +38,7 @@ extension Transfer {
         set(CURLOPT_WRITEDATA, this)
         _ = tp_setopt_prereq_cb(raw, readyToSend)
         set(CURLOPT_PREREQDATA, this)
+        _ = tp_setopt_sockopt_cb(raw, newSocket)
         setBody(this)
         return setHeaders()
     }
@@ -160,3 +169,10 @@ private let readyToSend:
     ) -> Int32 = { this, _, _, _, _ in
         transfer(this!).permitSending() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
     }
+
+private let newSocket: @convention(c) (UnsafeMutableRawPointer?, curl_socket_t, curlsocktype) -> Int32 = {
+    _, socket, _ in
+    // Programs that the caller starts must not inherit connections; libcurl itself does not see to it everywhere.
+    _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
+    return CURL_SOCKOPT_OK
+}
