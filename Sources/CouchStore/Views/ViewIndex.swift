@@ -91,7 +91,7 @@ final class ViewIndex: Sendable {
                 let start = state.withLock { $0.sequence }
                 let end = try source.lastSequence()
                 try update.get().run(
-                    from: start, source: source, file: file,
+                    from: start, end: end, source: source, file: file,
                     isCancelled: { state.withLock { $0.isClosed } }, committed: reached)
                 // The log was read to its end, also where its last sequences have no document any more.
                 if !state.withLock({ $0.isClosed }) { reached(end) }

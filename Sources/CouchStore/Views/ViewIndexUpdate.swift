@@ -7,6 +7,8 @@ final class ViewIndexUpdate {
     private static let batchBytes = 1 << 20
     private static let commitDocuments = 20_000
     private static let commitBytes = 32 << 20
+    // With fewer changes a second thread costs more than it brings.
+    private static let readAheadFrom = 2000
 
     private let definitions: ViewDefinitions
     private let engine: JavaScriptEngine
@@ -66,38 +68,42 @@ final class ViewIndexUpdate {
     /// Runs reduce calls for a reader.
     func run(_ calls: ReduceCalls) throws(StoreError) -> [[UInt8]] { try calls.run(on: engine, log: log) }
 
-    /// Takes in the changes after `sequence`, up to the end of the log; `committed` hears of every commit.
+    /// Takes in the changes after `sequence`, up to the end of the log, which was at `end` of late; `committed` hears of
+    /// every commit.
     func run(
-        from sequence: Int, source: any ViewSource, file: ViewIndexFile, isCancelled: () -> Bool,
+        from sequence: Int, end: Int, source: any ViewSource, file: ViewIndexFile, isCancelled: () -> Bool,
         committed: (Int) -> Void
     ) throws {
-        var position = sequence
-        var isAtEnd = false
         forget()
-        while !isAtEnd && !isCancelled() {
-            isAtEnd = true
-            self.sequence = position
-            try source.readChanges(after: position) { sequence, id, document in
-                // A document that was changed once more since the last page: its rows in the tree must be known first.
-                if seen.contains(id) {
-                    isAtEnd = false
-                    return false
-                }
-                try take(id, isWanted(id) ? document : nil)
-                self.sequence = sequence
-                if seen.count >= Self.commitDocuments || changedBytes + documentBytes > Self.commitBytes {
-                    isAtEnd = false
-                    return false
-                }
-                return true
-            }
+        self.sequence = sequence
+        var position = sequence
+        func flush() throws {
             try mapDocuments()
-            if self.sequence > position {
-                position = self.sequence
-                try commit(to: file)
-                committed(position)
+            guard self.sequence > position else { return }
+            position = self.sequence
+            try commit(to: file)
+            committed(position)
+        }
+        func takeIn(_ sequence: Int, _ id: String, _ document: [UInt8]?) throws -> Bool {
+            // A document that was changed once more meanwhile: its rows must be in the tree before they can be replaced.
+            if seen.contains(id) { try flush() }
+            try take(id, isWanted(id) ? document : nil)
+            self.sequence = sequence
+            if seen.count >= Self.commitDocuments || changedBytes + documentBytes > Self.commitBytes { try flush() }
+            return !isCancelled()
+        }
+        if end - sequence < Self.readAheadFrom {
+            try source.readChanges(after: sequence, takeIn)
+        } else {
+            let changes = ChangesAhead(of: source, after: sequence)
+            defer { changes.cancel() }
+            reading: while let page = try changes.next() {
+                for change in page {
+                    if try !takeIn(change.sequence, change.id, change.document) { break reading }
+                }
             }
         }
+        try flush()
     }
 
     private func isWanted(_ id: String) -> Bool {
