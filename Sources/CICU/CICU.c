@@ -42,12 +42,6 @@ int32_t tp_collator_sort_key(const tp_collator *collator, const char *text, int3
   return needed;
 }
 
-int32_t tp_collator_compare(const tp_collator *collator, const char *a, int32_t a_length, const char *b,
-                            int32_t b_length) {
-  UErrorCode status = U_ZERO_ERROR;
-  return (int32_t)ucol_strcollUTF8(collator->icu, a, a_length, b, b_length, &status);
-}
-
 void tp_collator_version(const tp_collator *collator, char out[32]) {
   UVersionInfo version;
   ucol_getVersion(collator->icu, version);

@@ -177,6 +177,16 @@ struct ViewsMapTests {
         }
     }
 
+    @Test("a key that is nested without end in sight harms nobody")
+    func deep() async throws {
+        let map = "function(doc){var a = []; for (var i = 0; i < 200000; i++) a = [a]; emit(a, doc.n)}"
+        try await ViewBench.run(Self.five) { bench in
+            let count = try await bench.page(DesignDocument(map: map)).rows.count
+            #expect(count == 5 || count == 0)
+            try await bench.expect(Self.n, ids: ["a", "b", "c", "d", "e"])
+        }
+    }
+
     @Test("one view can not change what the next one sees")
     func isolation() async throws {
         var design = DesignDocument(name: "d")

@@ -15,9 +15,5 @@ void tp_collator_close(tp_collator *collator);
 /// above `size` says how much room is needed; nothing useful was written then. -1: `text` is not valid UTF-8.
 int32_t tp_collator_sort_key(const tp_collator *collator, const char *text, int32_t length, uint8_t *out, int32_t size);
 
-/// -1, 0 or 1, as CouchDB orders two strings.
-int32_t tp_collator_compare(const tp_collator *collator, const char *a, int32_t a_length, const char *b,
-                            int32_t b_length);
-
 /// The version of the collation data, such as "153.112". An index built with another one has to be built anew.
 void tp_collator_version(const tp_collator *collator, char out[32]);

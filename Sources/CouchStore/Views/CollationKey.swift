@@ -33,8 +33,17 @@ package enum CollationKey {
         var cursor: JSONCursor
         let order: Order
         var scratch: [UInt8] = []
+        var depth = 0
 
         mutating func append(to key: inout [UInt8]) {
+            // A function can emit what is nested deeper than any document; what lies below counts as null.
+            guard depth < JSON.maximumDepth else {
+                _ = cursor.skipValue()
+                key.append(Tag.null(order))
+                return
+            }
+            depth += 1
+            defer { depth -= 1 }
             switch cursor.peek() {
             case UInt8(ascii: "n"):
                 _ = cursor.skipValue()

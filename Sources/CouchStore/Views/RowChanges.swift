@@ -13,7 +13,6 @@ struct RowChanges {
     private(set) var items: [Item] = []
 
     var isEmpty: Bool { items.isEmpty }
-    var count: Int { items.count }
 
     mutating func insert(
         position: some Collection<UInt8>, sortLength: Int, key: some Collection<UInt8>, value: some Collection<UInt8>

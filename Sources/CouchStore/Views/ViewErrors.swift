@@ -4,11 +4,6 @@ extension StoreError {
         StoreError(code: Code("query_parse_error", status: 400), reason: reason)
     }
 
-    /// 400: a request that can not be read.
-    static func request(_ reason: String) -> StoreError {
-        StoreError(code: Code("bad_request", status: 400), reason: reason)
-    }
-
     /// 404 in CouchDB's words for the thing that is absent.
     static func absent(_ reason: String) -> StoreError {
         StoreError(code: Code("not_found", status: 404), reason: reason)

@@ -104,12 +104,6 @@ final class ViewIndexFile: Sendable {
         try pool.write { database in try body(Snapshot(database)) }
     }
 
-    /// Gives the file's free pages back and shortens its log.
-    func compact() async throws {
-        try await pool.vacuum()
-        _ = try await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
-    }
-
     /// The file as one transaction sees it.
     struct Snapshot {
         private let database: Database

@@ -59,21 +59,9 @@ package final class ViewIndexes: Sendable {
         return result
     }
 
-    /// Brings the index of a design document up to date.
-    package func update(design: DesignDocument) async throws {
-        let definitions = definitions(of: design)
-        try Self.checkLanguage(definitions)
-        try await index(definitions).catchUp(to: source.lastSequence())
-    }
-
     /// What `GET /db/_design/name/_info` tells.
     package func information(design: DesignDocument) async throws -> ViewIndexInformation {
         try await index(definitions(of: design)).information(lastSequence: source.lastSequence())
-    }
-
-    /// Gives unused room of the index of a design document back (`_compact/name`).
-    package func compact(design: DesignDocument) async throws {
-        try await index(definitions(of: design)).file.compact()
     }
 
     private static func checkLanguage(_ definitions: ViewDefinitions) throws(StoreError) {
