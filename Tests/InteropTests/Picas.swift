@@ -1,0 +1,59 @@
+import Foundation
+import Testing
+
+/// Real PiCaS from the package registry, in an environment that `Scripts/picas-venv` makes once.
+enum Picas {
+    private static let python = Task { () -> String? in
+        let result = try await Program.run(
+            Places.package + "/Scripts/picas-venv", [], environment: ProcessInfo.processInfo.environment,
+            folder: NSTemporaryDirectory(), timeLimit: .seconds(600))
+        if result.status == 75 {
+            print("skipped: PiCaS can not be installed, pip does not reach the package registry")
+            return nil
+        }
+        guard result.status == 0, let path = result.lines.last else {
+            throw Program.Failure(description: "Scripts/picas-venv failed: \(result.errors)")
+        }
+        return path
+    }
+
+    /// False only when the registry can not be reached; a failure of any other kind fails the test that comes next.
+    static func isAvailable() async -> Bool {
+        do { return try await python.value != nil } catch { return true }
+    }
+
+    static func environment(_ pool: JourneyPool) throws -> [String: String] {
+        guard let url = URLComponents(string: pool.server.url) else {
+            throw Program.Failure(description: "no URL: \(pool.server.url)")
+        }
+        var plain = url
+        plain.user = nil
+        plain.password = nil
+        var values = pool.environment.filter { !$0.key.hasPrefix("TOKENPOOL_") }
+        values["PICAS_URL"] = plain.string
+        values["PICAS_DB"] = pool.database.name
+        values["PICAS_USER"] = url.user
+        values["PICAS_PASSWORD"] = url.password
+        values["PYTHONDONTWRITEBYTECODE"] = "1"
+        return values
+    }
+
+    /// Starts one of the programs in `Tests/InteropTests/Python`.
+    static func start(_ script: String, _ arguments: [String], in pool: JourneyPool, input: String = "") async throws
+        -> RunningProgram
+    {
+        let python = try #require(try await python.value)
+        return try Program.start(
+            python, ["\(Places.package)/Tests/InteropTests/Python/\(script)"] + arguments,
+            environment: try environment(pool), folder: pool.folder, input: input)
+    }
+
+    @discardableResult
+    static func run(_ script: String, _ arguments: String..., in pool: JourneyPool, input: String = "") async throws
+        -> Program.Result
+    {
+        let result = try await start(script, arguments, in: pool, input: input).end(within: .seconds(180))
+        #expect(result.status == 0, "\(script): \(result.errors.suffix(3000))")
+        return result
+    }
+}
