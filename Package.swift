@@ -119,6 +119,8 @@ let package = Package(
         .testTarget(
             name: "InteropTests",
             dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolCLI"],
+            // Programs for the Python of PiCaS, run from the source folder.
+            exclude: ["Python"],
             swiftSettings: strict),
 
         // C libraries of the system.

@@ -1,4 +1,6 @@
+import CouchDB
 import Foundation
+import TestSupport
 import Testing
 
 /// Real PiCaS from the package registry, in an environment that `Scripts/picas-venv` makes once.

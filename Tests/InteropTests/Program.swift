@@ -81,7 +81,7 @@ final class RunningProgram: Sendable {
         name = ([(path as NSString).lastPathComponent] + arguments).joined(separator: " ")
         base = "\(folder)/.program-\(UUID().uuidString)"
         try Data(input.utf8).write(to: URL(fileURLWithPath: base + ".in"))
-        for end in [".out", ".err"] { FileManager.default.createFile(atPath: base + end, contents: nil) }
+        for end in [".out", ".err"] { try Data().write(to: URL(fileURLWithPath: base + end)) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
