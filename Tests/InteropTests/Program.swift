@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// Starts programs and waits for them.
 enum Program {
@@ -96,7 +97,7 @@ final class RunningProgram: Sendable {
             let died = process.terminationReason == .uncaughtSignal
             ending.finish(died ? 128 + process.terminationStatus : process.terminationStatus)
         }
-        try process.run()
+        try withoutBlockedSignals { try process.run() }
         pid = process.processIdentifier
     }
 

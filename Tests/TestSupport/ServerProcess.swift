@@ -82,7 +82,7 @@ final class ServerProcess: Sendable {
         // Other children must not hold the leash.
         _ = fcntl(input.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
         _ = fcntl(output.fileHandleForReading.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        try shell.run()
+        try withoutBlockedSignals { try shell.run() }
         let lines = try await Self.greeting(output.fileHandleForReading, shell)
         guard let pid = lines.pid, let ready = lines.port else {
             shell.waitUntilExit()
