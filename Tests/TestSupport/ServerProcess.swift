@@ -24,8 +24,7 @@ final class ServerProcess: Sendable {
         """
 
     private struct Running {
-        let shell: Process
-        let leash: FileHandle
+        let shell: ChildProcess
         let pid: pid_t
     }
     private struct State {
@@ -68,36 +67,26 @@ final class ServerProcess: Sendable {
 
     /// Starts the server and waits for its ready line; answers the port.
     func launch(port: Int) async throws -> Int {
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-        shell.arguments =
+        let shell = try ChildProcess(
+            "/bin/sh",
             [
                 "-c", Self.supervisor, try Self.program(), "--data", folder + "/data", "--port", String(port),
                 "--admin", Self.admin, "--admin-password-file", folder + "/password",
-            ] + arguments
-        let input = Pipe()
-        let output = Pipe()
-        shell.standardInput = input
-        shell.standardOutput = output
-        // Other children must not hold the leash.
-        _ = fcntl(input.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(output.fileHandleForReading.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        try withoutBlockedSignals { try shell.run() }
-        let lines = try await Self.greeting(output.fileHandleForReading, shell)
+            ] + arguments, listeningTo: .output)
+        let lines = await Self.greeting(shell.output)
         guard let pid = lines.pid, let ready = lines.port else {
-            shell.waitUntilExit()
-            throw TestServerError(description: "tokenpoold did not start (exit status \(shell.terminationStatus))")
+            throw TestServerError(description: "tokenpoold did not start (exit status \(await shell.end()))")
         }
         state.withLock {
-            $0.running = Running(shell: shell, leash: input.fileHandleForWriting, pid: pid)
+            $0.running = Running(shell: shell, pid: pid)
             $0.port = ready
         }
         return ready
     }
 
     /// The pid that the shell says and the port that the server says; either is missing when the output ends before.
-    private static func greeting(_ output: FileHandle, _ shell: Process) async throws -> (pid: pid_t?, port: Int?) {
-        try await withCheckedThrowingContinuation { continuation in
+    private static func greeting(_ output: FileHandle) async -> (pid: pid_t?, port: Int?) {
+        await withCheckedContinuation { continuation in
             Thread.detachNewThread {
                 var text = ""
                 var pid: pid_t?
@@ -126,30 +115,18 @@ final class ServerProcess: Sendable {
         }
         guard let running else { throw TestServerError(description: "the server does not run") }
         Foundation.kill(running.pid, signal)
-        return await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                running.shell.waitUntilExit()
-                try? running.leash.close()
-                continuation.resume(returning: running.shell.terminationStatus)
-            }
-        }
+        return await running.shell.end()
     }
 
     /// Runs the program to its end.
     static func run(_ arguments: [String]) async throws -> (status: Int32, text: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try program())
-        process.arguments = arguments
-        let errors = Pipe()
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        return await withCheckedContinuation { continuation in
+        let process = try ChildProcess(try program(), arguments, listeningTo: .errors)
+        let text = await withCheckedContinuation { continuation in
             Thread.detachNewThread {
-                let data = errors.fileHandleForReading.readDataToEndOfFile()
-                process.waitUntilExit()
-                continuation.resume(returning: (process.terminationStatus, String(decoding: data, as: UTF8.self)))
+                let data = process.output.readDataToEndOfFile()
+                continuation.resume(returning: String(decoding: data, as: UTF8.self))
             }
         }
+        return (await process.end(), text)
     }
 }
