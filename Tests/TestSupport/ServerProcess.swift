@@ -18,6 +18,7 @@ final class ServerProcess: Sendable {
         exec 3<&0
         "$0" "$@" </dev/null 3<&- &
         pid=$!
+        exec 2>/dev/null
         echo "pid $pid"
         ( cat <&3 >/dev/null; kill -9 $pid 2>/dev/null ) >/dev/null 2>&1 &
         wait $pid
