@@ -3,7 +3,8 @@ enum Spelling {
     /// The known word nearest to this one, when it is near enough to have been meant.
     static func nearest(to word: String, among known: [String]) -> String? {
         let lower = Array(word.lowercased())
-        let limit = max(1, lower.count / 3)
+        // In a word of one or two letters nothing but the case can be a slip.
+        let limit = lower.count < 3 ? 0 : max(1, lower.count / 3)
         return known.map { (word: $0, distance: distance(lower, Array($0.lowercased()))) }
             .filter { $0.distance <= limit }
             .min { $0.distance < $1.distance }?.word

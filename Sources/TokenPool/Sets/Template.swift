@@ -114,7 +114,7 @@ extension Template.Placeholder {
         for member in members {
             let next: JSON? =
                 if case .array(let elements) = value {
-                    Int(member).flatMap { elements.indices.contains($0) ? elements[$0] : nil }
+                    Int(member).flatMap { elements.indices.contains($0) ? elements[$0] : JSON?.none }
                 } else {
                     value[member]
                 }

@@ -73,14 +73,14 @@ struct TemplateMaker: TokenMaker {
         constants = try Self.constants(reader)
         sandbox = try Self.sandbox(reader)
         if let names = source.valueNames {
-            try check(names: names + variables.names + TemplateValues.ownNames)
+            try check(names: names + variables.names)
         }
     }
 
     private func check(names: [String]) throws {
-        let own = Set(TemplateValues.ownNames)
-        try nameTemplate.check(names: names.filter { !own.contains($0) } + ["set", "number", "index"])
-        try idTemplate.check(names: names.filter { $0 != "id" })
+        try nameTemplate.check(names: names + ["set", "number", "index"])
+        try idTemplate.check(names: names + TemplateValues.ownNames.filter { $0 != "id" })
+        let names = names + TemplateValues.ownNames
         for field in fields { try field.value.check(names: names) }
         try input?.check(names: names)
         try priority?.check(names: names)

@@ -95,13 +95,13 @@ struct ConfigurationErrorTests {
             ),
             (
                 "set: a\ntokens: [1]\nsandbox: nowhere\n",
-                "set.yaml:3:1: sandbox \"nowhere\" does not exist (looked for nowhere)"
+                "set.yaml:3:10: sandbox \"nowhere\" does not exist (looked for nowhere)"
             ),
             (
                 "set: a\ntokens: [1]\nsandbox: {url: 'https://x/y.tar', git: z}\n",
                 "set.yaml:3:10: \"sandbox\" wants one of folder, archive, url, git, attachment, not url and git"
             ),
-            ("set: a\nset: b\ntokens: [1]\n", "set.yaml:2:1: key \"set\" appears twice"),
+            ("set: a\nset: b\ntokens: [1]\n", "set.yaml:1:1: key \"set\" appears twice"),
             ("set: a\ntokens: [1\n", "set.yaml:3:1: this is no YAML: did not find expected ',' or ']'"),
             ("", "set.yaml: the file is empty"),
             ("- 1\n", "set.yaml:1:1: a set is a mapping with keys, not a list"),
@@ -119,7 +119,7 @@ struct ConfigurationErrorTests {
             ),
             (
                 "set: a\ntokens: [{n: 1}, {m: 2}]\nname: \"{n}\"\n",
-                "set.yaml:3:7: there is no value {n}; did you mean \"m\"? (set.yaml:2:18)"
+                "set.yaml:3:7: there is no value {n}; known are m, set, number, index (set.yaml:2:18)"
             ),
             (
                 "set: a\ntokens: [1]\nattachments: {x: {file: none.txt}}\n",

@@ -46,8 +46,7 @@ struct SetCreation {
             try await takeBack()
             throw error.reported(nothingCreated: isNew)
         } catch {
-            // What was written waits, held, for the next run; that one need not wait for the trust in this to end.
-            try? await giveUp()
+            await giveUp()
             throw error
         }
         let count = report.tokens
@@ -149,14 +148,20 @@ struct SetCreation {
         }
     }
 
-    private mutating func giveUp() async throws {
-        try await save { $0.document["creation"] = ["step": "writing", "until": 0] }
+    /// Says that nobody writes any more. What was written waits, held, for the next run, which need not wait for the
+    /// trust in this one to end. When even that can not be written, it must.
+    private func giveUp() async {
+        var document = set.document
+        document["creation"] = ["step": "writing", "until": 0]
+        // A task of its own: this one may be cancelled.
+        let task = Task { [sets, document] in _ = try await sets.database.save(document) }
+        _ = await task.result
     }
 
     /// Removes what this run wrote, so that a set that can not be is not there at all.
     private mutating func takeBack() async throws {
         guard isNew else {
-            try? await giveUp()
+            await giveUp()
             return
         }
         let name = set.name
