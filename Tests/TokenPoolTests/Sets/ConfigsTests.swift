@@ -20,7 +20,8 @@ struct ConfigsTests {
         }
         #expect(
             counts == [
-                "quickstart.yaml": 8, "picas-quick-example.yaml": 3, "fractals.yaml": 24, "fractals/parameters.yaml": 24,
+                "quickstart.yaml": 8, "picas-quick-example.yaml": 3, "fractals.yaml": 24,
+                "fractals/parameters.yaml": 24,
                 "parameter-sweep.yaml": 29, "srm-slices.yaml": 3,
             ])
     }
@@ -46,9 +47,11 @@ struct ConfigsTests {
     @Test("a folder of one design document, or of several, is read in CouchDB's mapping")
     func folders() throws {
         let scratch = try Scratch([
-            "mine/views/v/map.js": "function (doc) {}\n\n", "mine/views/v/reduce.js": "_count\n", "mine/README.md": "no",
+            "mine/views/v/map.js": "function (doc) {}\n\n", "mine/views/v/reduce.js": "_count\n",
+            "mine/README.md": "no",
             "mine/validate_doc_update.js": "function () {}\n", "mine/filters/f.js": "function () {}",
-            "mine/options.json": "{\"partitioned\":false}", "other/_id": "_design/real name\n", "other/language": "javascript\n",
+            "mine/options.json": "{\"partitioned\":false}", "other/_id": "_design/real name\n",
+            "other/language": "javascript\n",
         ])
         let designs = try DesignFolder.readAll(scratch.path(""))
         #expect(designs.map(\.name) == ["mine", "real name"])

@@ -24,10 +24,16 @@ struct ConfigurationErrorTests {
                 "set: a\ntokens:\n  range: 1..3\n  lines: x\n",
                 "set.yaml:4:3: \"tokens\" wants one of list, range, matrix, lines, csv, files, json, srm, not both \"range\" and \"lines\""
             ),
-            ("set: a\n", "set.yaml: key \"tokens\" is missing: it says what makes the tokens, such as `tokens: {range: {from: 1, to: 10}}`"),
+            (
+                "set: a\n",
+                "set.yaml: key \"tokens\" is missing: it says what makes the tokens, such as `tokens: {range: {from: 1, to: 10}}`"
+            ),
             ("tokens: [1]\n", "set.yaml: key \"set\" is missing: it names the set, such as `set: survey-1`"),
             ("set: [1]\ntokens: [1]\n", "set.yaml:1:6: \"set\" must be a text, not a list"),
-            ("set: _a\ntokens: [1]\n", "set.yaml:1:1: a set's name has 1 to 200 bytes, no control characters and no \"_\" at its beginning"),
+            (
+                "set: _a\ntokens: [1]\n",
+                "set.yaml:1:1: a set's name has 1 to 200 bytes, no control characters and no \"_\" at its beginning"
+            ),
             (
                 "set: a\ntokens: [1]\nretries: three\n",
                 "set.yaml:3:10: \"retries\" must be a whole number from 0 on, not the text \"three\""

@@ -29,7 +29,7 @@ extension TokenSets {
 struct CreationTests {
     @Test("a set is created whole: its tokens are todo, its document is ready")
     func whole() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             let made = try configuration("set: s\ntokens: {range: 1..1203}\ncommand: echo {n}\n", scratch)
             let report = try await sets.create(made)
@@ -46,7 +46,7 @@ struct CreationTests {
 
     @Test("a configuration with an error writes nothing")
     func nothing() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             let made = try configuration("set: s\ntokens: [{n: 1}, {n: 2}, {n: 1}]\nname: x{n}\n", scratch)
             await #expect(throws: ConfigurationError.self) { try await sets.create(made) }
@@ -56,7 +56,7 @@ struct CreationTests {
 
     @Test("an interrupted creation shows nothing to readers, and the next run completes it")
     func interrupted() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             let first = try configuration("set: s\ntokens: {range: 1..3000}\n", scratch)
             let writing = Mutex<Task<Void, any Error>?>(nil)
@@ -88,7 +88,7 @@ struct CreationTests {
 
     @Test("a writer that is alive is not disturbed; one that is gone is replaced")
     func writers() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             let made = try configuration("set: s\ntokens: [a]\n", scratch)
             let gone = Process()
@@ -116,7 +116,7 @@ struct CreationTests {
 
     @Test("an interrupted release is finished by anybody")
     func released() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             try await sets.create(try configuration("set: s\ntokens: {range: 1..5}\n", scratch))
             try await sets.cancel("s")
@@ -134,7 +134,7 @@ struct CreationTests {
 
     @Test("an existing set is refused, completed or brought up to date, as asked")
     func existing() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             try await sets.create(try configuration("set: s\ntokens: {range: 1..4}\ncommand: old\n", scratch))
             let more = try configuration("set: s\ntokens: {range: 1..6}\ncommand: new\nfields: {x: 1}\n", scratch)
@@ -164,14 +164,15 @@ struct CreationTests {
 
     @Test("ids of other documents are not overwritten, and then the set is not there at all")
     func taken() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             try await sets.database.save(Document(id: "s_3", fields: ["mine": true]))
             let made = try configuration("set: s\ntokens: {range: 1..4}\n", scratch)
             await #expect {
                 try await sets.create(made)
             } throws: {
-                "\($0)" == "a document \"s_3\" exists already and is of no set: choose another `id` or `set`; nothing was created"
+                "\($0)"
+                    == "a document \"s_3\" exists already and is of no set: choose another `id` or `set`; nothing was created"
             }
             #expect(try await sets.database.document("s_3")["mine"] == true)
             #expect(try await sets.counts(of: "s").total == 0)
@@ -181,19 +182,22 @@ struct CreationTests {
 
     @Test("tokens with attachments arrive with them, and are the same when made again")
     func attachments() async throws {
-        try await withSets { sets in
-            let scratch = try Scratch(["l.txt": (0..<12).map { "srm://h/L12345_SB0\($0 < 10 ? "0" : "")\($0)_x.tar\n" }.joined()])
+        try await withSets { sets async throws in
+            let scratch = try Scratch([
+                "l.txt": (0..<12).map { "srm://h/L12345_SB0\($0 < 10 ? "0" : "")\($0)_x.tar\n" }.joined()
+            ])
             let made = try configuration("set: s\ntokens: {srm: l.txt}\n", scratch)
             try await sets.create(made)
             let bytes = try await sets.database.attachment("srm.txt", of: "s_SB010").bytes(upTo: 1000)
-            #expect(String(decoding: bytes, as: UTF8.self) == "srm://h/L12345_SB010_x.tar\nsrm://h/L12345_SB011_x.tar\n")
+            #expect(
+                String(decoding: bytes, as: UTF8.self) == "srm://h/L12345_SB010_x.tar\nsrm://h/L12345_SB011_x.tar\n")
             #expect(try await sets.create(made, ifExists: .update).updated == 0)
         }
     }
 
     @Test("tokens that wait for others or for a time stay waiting when the set is released")
     func dependencies() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
             try await sets.create(try configuration("set: s\ntokens: [1, 2]\nafter: [set_first]\n", scratch))
             #expect(try await sets.counts(of: "s") == StateCounts([.waiting: 2]))

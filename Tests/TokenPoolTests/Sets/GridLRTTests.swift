@@ -106,8 +106,10 @@ struct GridLRTTests {
             "steps-pref_cal2.cfg": "t_test_L000000_pref_cal2_SB000",
             "steps-pref_targ1.cfg": "t_test_L000000_pref_targ1_SB000",
             "steps-pref_targ2.cfg": "t_test_L000000_pref_targ2_SB000",
-            "tests-sandbox_config_NDPPP_from_git.cfg": "t_test_L000000_SB000", "tutorial.cfg": "t_tutorial_L000000_SB000",
-            "v1.0.7-steps-pref_targ2.cfg": "t_test_L000000_pref_targ2_SB000", "wsclean.cfg": "t_test_L000000_imaging1_SB000",
+            "tests-sandbox_config_NDPPP_from_git.cfg": "t_test_L000000_SB000",
+            "tutorial.cfg": "t_tutorial_L000000_SB000",
+            "v1.0.7-steps-pref_targ2.cfg": "t_test_L000000_pref_targ2_SB000",
+            "wsclean.cfg": "t_test_L000000_imaging1_SB000",
             "CI-move.json": "CI_move", "cal_pref3.json": "cal_pref3", "targ1_pref3.json": "targ1_",
             "targ2_pref3.json": "targ2_",
         ]

@@ -11,9 +11,10 @@ import Testing
 struct SetOperationsTests {
     /// A set of six tokens: one done with files, one in error, one locked, three todo.
     private func withWorkedSet(_ body: (TokenSets, Scratch) async throws -> Void) async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let scratch = try Scratch()
-            try await sets.create(try configuration("set: s\ntokens: [a, b, c, d, e, 'f/../g']\nname: \"{item}\"\n", scratch))
+            try await sets.create(
+                try configuration("set: s\ntokens: [a, b, c, d, e, 'f/../g']\nname: \"{item}\"\n", scratch))
             try await sets.pool.update("s_a") { token in
                 (token.lock, token.done, token.exitCode) = (1000, 1010, 0)
                 token.document.attachments["out/a b.txt"] = .inlineAttachment(Array("result".utf8), type: "text/plain")
@@ -34,7 +35,7 @@ struct SetOperationsTests {
 
     @Test("counts, list and show tell the states")
     func counts() async throws {
-        try await withWorkedSet { sets, _ in
+        try await withWorkedSet { sets, _ async throws in
             let expected = StateCounts([.todo: 3, .locked: 1, .done: 1, .error: 1])
             #expect(try await sets.counts(of: "s") == expected)
             #expect(try await sets.allCounts() == ["s": expected])
@@ -48,7 +49,7 @@ struct SetOperationsTests {
 
     @Test("files of done tokens are collected under safe names, once, and again when they changed")
     func collect() async throws {
-        try await withWorkedSet { sets, scratch in
+        try await withWorkedSet { sets, scratch async throws in
             let folder = scratch.path("out")
             let first = try await sets.collect("s", into: folder)
             #expect(first.tokens == 1 && first.files == 2 && first.bytes == 7)
@@ -68,7 +69,7 @@ struct SetOperationsTests {
 
     @Test("reset puts back tokens of a state, or those locked long ago")
     func reset() async throws {
-        try await withWorkedSet { sets, _ in
+        try await withWorkedSet { sets, _ async throws in
             #expect(try await sets.reset("s") == 1)
             let token = try await sets.pool.token("s_b")
             #expect(token.state == .todo && token.scrubCount == 1 && token.exitCode == "")
@@ -82,7 +83,7 @@ struct SetOperationsTests {
 
     @Test("a cancelled set starts nothing more until it is resumed")
     func cancel() async throws {
-        try await withWorkedSet { sets, _ in
+        try await withWorkedSet { sets, _ async throws in
             #expect(try await sets.cancel("s") == 3)
             #expect(try await sets.counts(of: "s") == StateCounts([.waiting: 3, .locked: 1, .done: 1, .error: 1]))
             #expect(try await sets.ids(.picasTodo).isEmpty)
@@ -93,7 +94,7 @@ struct SetOperationsTests {
 
     @Test("a set with running tokens is deleted only by force, and then whole")
     func delete() async throws {
-        try await withWorkedSet { sets, _ in
+        try await withWorkedSet { sets, _ async throws in
             await #expect(throws: PoolError.self) { try await sets.delete("s") }
             #expect(try await sets.delete("s", force: true) == 6)
             #expect(try await sets.counts(of: "s").total == 0)
@@ -103,7 +104,7 @@ struct SetOperationsTests {
 
     @Test("an archive brings a set back with its files and states; what was locked is todo")
     func archive() async throws {
-        try await withWorkedSet { sets, scratch in
+        try await withWorkedSet { sets, scratch async throws in
             let archived = try await sets.archive("s", to: scratch.path("a"))
             #expect(archived.tokens == 6 && archived.files == 2)
             await #expect(throws: PoolError.self) { try await sets.archive("s", to: scratch.path("a")) }
@@ -120,7 +121,7 @@ struct SetOperationsTests {
 
     @Test("watching ends when the last token has ended")
     func watch() async throws {
-        try await withWorkedSet { sets, _ in
+        try await withWorkedSet { sets, _ async throws in
             var sights = 0
             let last = try await sets.watch("s", every: .milliseconds(10)) { sight in
                 sights += 1

@@ -30,7 +30,8 @@ struct SourceTests {
         "ranges count up and down, by whole and by decimal steps",
         arguments: [
             ("1..3", ["1", "2", "3"]), ("3..1", ["3", "2", "1"]), ("{to: 2}", ["1", "2"]),
-            ("{from: 0, to: 10, step: 4}", ["0", "4", "8"]), ("{from: 0.1, to: 0.3, step: 0.1}", ["0.1", "0.2", "0.3"]),
+            ("{from: 0, to: 10, step: 4}", ["0", "4", "8"]),
+            ("{from: 0.1, to: 0.3, step: 0.1}", ["0.1", "0.2", "0.3"]),
             ("{from: 5, to: 5}", ["5"]),
         ])
     func range(range: String, expected: [String]) throws {
@@ -57,7 +58,10 @@ struct SourceTests {
             "set: s\ntokens: {lines: l.txt, comment: '#'}\ncommand: [echo, \"{words}\", \"{line_number}\"]\n",
             files: ["l.txt": "-q 1\r\n\n  # no\n  two  words \nlast"])
         #expect(found.map(\.input) == ["-q 1", "  two  words ", "last"])
-        #expect(found.map { $0.pool.command } == [["echo", "-q", "1", "1"], ["echo", "two", "words", "4"], ["echo", "last", "5"]])
+        #expect(
+            found.map { $0.pool.command } == [
+                ["echo", "-q", "1", "1"], ["echo", "two", "words", "4"], ["echo", "last", "5"],
+            ])
     }
 
     @Test("CSV values are texts as they stand in the file, quotes and line ends included")
@@ -68,7 +72,8 @@ struct SourceTests {
         #expect(found.map(\.id) == ["s_007", "s_8"])
         #expect(found[0].input == ["id": "007", "note": "a, \"b\"\nc"])
         let bare = try tokens(
-            "set: s\ntokens: {csv: t.dat, separator: ';', columns: [a, b]}\nname: \"{b}\"\n", files: ["t.dat": "1;2\n3;4\n"])
+            "set: s\ntokens: {csv: t.dat, separator: ';', columns: [a, b]}\nname: \"{b}\"\n",
+            files: ["t.dat": "1;2\n3;4\n"])
         #expect(bare.map(\.id) == ["s_2", "s_4"])
     }
 
@@ -95,7 +100,8 @@ struct SourceTests {
 
     @Test("an srm list is cut into slices that keep gaps, each with its links")
     func srm() throws {
-        let list = [12, 0, 1, 9, 31].map { "srm://h/x/L12345_SB0\($0 < 10 ? "0" : "")\($0)_uv.tar file:///y\n" }.joined()
+        let list = [12, 0, 1, 9, 31].map { "srm://h/x/L12345_SB0\($0 < 10 ? "0" : "")\($0)_uv.tar file:///y\n" }
+            .joined()
         let found = try tokens("set: s\ntokens: {srm: l.txt}\n", files: ["l.txt": list])
         #expect(found.map(\.id) == ["s_SB000", "s_SB010", "s_SB030"])
         #expect(content("srm.txt", of: found[0])?.split(separator: "\n").count == 3)
@@ -106,7 +112,9 @@ struct SourceTests {
     @Test("names may hold anything")
     func names() throws {
         let names = ["a b", "100%", "x+y&z#", "p/q", "ünï💥", "line\nend", "..", "it's"]
-        let found = try tokens("set: \"a set/1%\"\ntokens: [\(names.map { JSON.string($0).description }.joined(separator: ", "))]\nname: \"{item}\"\n")
+        let found = try tokens(
+            "set: \"a set/1%\"\ntokens: [\(names.map { JSON.string($0).description }.joined(separator: ", "))]\nname: \"{item}\"\n"
+        )
         #expect(found.map(\.id) == names.map { "a set/1%_\($0)" })
     }
 }

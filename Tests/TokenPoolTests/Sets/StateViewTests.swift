@@ -10,7 +10,7 @@ import Testing
 struct StateViewTests {
     @Test("our views and tokens agree on every shape of lock, done and exit_code; PiCaS' views follow PiCaS' rules")
     func shapes() async throws {
-        try await withSets { sets in
+        try await withSets { sets async throws in
             let exits: [JSON?] = [nil, .null, "", 0, "0", "0 ok", 1, "x", .double(0.0), -1]
             var documents: [Document] = []
             var index = 0
@@ -51,7 +51,7 @@ struct StateViewTests {
         }
     }
 
-    private static let picas: [(String, (Token) -> Bool)] = [
+    private static let picas: [(String, @Sendable (Token) -> Bool)] = [
         ("todo", { $0.lock == 0 && $0.done == 0 }), ("locked", { $0.lock > 0 && $0.done == 0 }),
         ("done", { $0.lock > 0 && $0.done > 0 && $0.exitCode.flatMap(TokenState.leadingInteger) == 0 }),
         ("error", { $0.lock > 0 && $0.done > 0 && $0.exitCode.flatMap(TokenState.leadingInteger) != 0 }),

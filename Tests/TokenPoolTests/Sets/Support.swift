@@ -52,7 +52,9 @@ func tokens(
 }
 
 /// The one line that a configuration is refused with, its folder left out.
-func refusal(_ yaml: String, files: [String: String] = [:], options: SetConfiguration.Options = .init()) throws -> String {
+func refusal(_ yaml: String, files: [String: String] = [:], options: SetConfiguration.Options = .init()) throws
+    -> String
+{
     let scratch = try Scratch(files.merging(["set.yaml": yaml]) { $1 })
     do {
         let configuration = try SetConfiguration(file: scratch.path("set.yaml"), options: options)

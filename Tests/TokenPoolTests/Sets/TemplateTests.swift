@@ -26,14 +26,18 @@ struct TemplateTests {
 
     @Test(
         "numbers are written in the format that is asked for",
-        arguments: [("{n:03}", "007"), ("{x:.3}", "0.250"), ("{text:05d}", "00042"), ("{n:.1f}", "7.0"), ("{x:08.2}", "00000.25")])
+        arguments: [
+            ("{n:03}", "007"), ("{x:.3}", "0.250"), ("{text:05d}", "00042"), ("{n:.1f}", "7.0"),
+            ("{x:08.2}", "00000.25"),
+        ])
     func formats(template: String, expected: String) throws { #expect(try expand(template) == expected) }
 
     @Test(
         "what can not be filled in is said in one line",
         arguments: [
             ("{no}", "there is no value {no}"), ("{item.no}", "{item} has no member \"no\""),
-            ("{item.list.2}", "{item.list} has no member \"2\""), ("{name:03}", "{name:03} wants a number, not \"a b\""),
+            ("{item.list.2}", "{item.list} has no member \"2\""),
+            ("{name:03}", "{name:03} wants a number, not \"a b\""),
             ("{n:x}", "{n:x}: \":x\" is no number format; write {n:03} or {x:.2}"),
         ])
     func errors(template: String, message: String) {
@@ -66,7 +70,8 @@ struct TemplateTests {
         "places where nothing can be quoted are refused",
         arguments: [
             ("cat <<END\n{n}\nEND", "{n} can not stand behind \"<<\"; hand the value over in `environment`"),
-            ("echo `echo {n}`", "{n} can not stand in backticks; write $(…)"), ("echo \\{n}", "{n} stands behind a backslash"),
+            ("echo `echo {n}`", "{n} can not stand in backticks; write $(…)"),
+            ("echo \\{n}", "{n} stands behind a backslash"),
         ])
     func refusals(template: String, message: String) {
         #expect { _ = try Template(template, quoting: .shell) } throws: { "\($0)" == message }

@@ -24,7 +24,8 @@ public struct TokenList: Sendable {
     /// - Throws: ``PoolError/Code/badInput`` when it is of another type, or the list has one of its id.
     public mutating func append(_ token: Token) throws {
         guard token.type == type else {
-            throw PoolError(.badInput, "token \"\(token.id)\" is of type \"\(token.type)\", the list of type \"\(type)\"")
+            throw PoolError(
+                .badInput, "token \"\(token.id)\" is of type \"\(token.type)\", the list of type \"\(type)\"")
         }
         guard positions[token.id] == nil else {
             throw PoolError(.badInput, "the list has a token \"\(token.id)\" already")
