@@ -4,6 +4,8 @@ public struct PoolError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Code: Hashable, Sendable {
         /// There is no such token.
         case noSuchToken
+        /// There is no such set.
+        case noSuchSet
         /// There is no such view.
         case noSuchView
         /// Every attempt at a change lost against somebody else's.

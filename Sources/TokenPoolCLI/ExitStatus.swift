@@ -16,18 +16,10 @@ enum ExitStatus: Int32 {
     static func leave(with error: any Error) -> Never {
         switch error {
         case let status as ExitStatus: exit(status.rawValue)
-        case let failure as CommandFailure:
-            FileHandle.standardError.write(Data("tokenpool: \(failure.message)\n".utf8))
-            exit(failure.status.rawValue)
-        case let failure as CouchDBError:
-            FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
-            exit(ExitStatus(failure).rawValue)
-        case let failure as ConfigurationError:
-            FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
-            exit(usage.rawValue)
-        case let failure as PoolError where failure.code == .badInput:
-            FileHandle.standardError.write(Data("tokenpool: \(failure)\n".utf8))
-            exit(usage.rawValue)
+        case let failure as CommandFailure: leave(with: failure.status, saying: "\(failure.message)")
+        case let failure as CouchDBError: leave(with: ExitStatus(failure), saying: "\(failure)")
+        case let failure as ConfigurationError: leave(with: .usage, saying: "\(failure)")
+        case let failure as PoolError: leave(with: failure.code == .badInput ? .usage : .no, saying: "\(failure)")
         default: break
         }
         let code = TokenPoolCommand.exitCode(for: error)
@@ -43,6 +35,12 @@ enum ExitStatus: Int32 {
             FileHandle.standardError.write(Data((line + "\n").utf8))
         }
         exit(isUsage ? usage.rawValue : no.rawValue)
+    }
+
+    /// One line, whatever names stand in it.
+    private static func leave(with status: ExitStatus, saying text: String) -> Never {
+        FileHandle.standardError.write(Data("tokenpool: \(Output.printable(text))\n".utf8))
+        exit(status.rawValue)
     }
 
     /// The code for what a server said, or that it said nothing.

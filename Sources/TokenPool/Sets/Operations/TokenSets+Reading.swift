@@ -10,7 +10,7 @@ extension TokenSets {
         guard let set = try await database.documentIfPresent(id).flatMap(TokenSet.init) else {
             let others = try await names().filter { $0 != name }
             throw PoolError(
-                .badInput,
+                .noSuchSet,
                 "there is no set \"\(name)\" in database \"\(database.name)\"" + Spelling.hint(for: name, among: others)
             )
         }
