@@ -10,7 +10,8 @@ public struct TestServerError: Error, CustomStringConvertible {
 /// One `tokenpoold` process after another over one folder.
 ///
 /// A shell stands between: it kills the server when its standard input closes, which happens also when the test process
-/// dies without a chance to clean up.
+/// dies without a chance to clean up. It takes all of its own children with it, for Foundation sees the end of a process
+/// only when nobody holds what that process inherited any more.
 final class ServerProcess: Sendable {
     static let admin = "admin"
     static let password = "secret"
@@ -20,8 +21,12 @@ final class ServerProcess: Sendable {
         pid=$!
         exec 2>/dev/null
         echo "pid $pid"
-        ( cat <&3 >/dev/null; kill -9 $pid 2>/dev/null ) >/dev/null 2>&1 &
+        ( while read -r line; do :; done <&3; kill -9 $pid 2>/dev/null ) >/dev/null 2>&1 &
+        leash=$!
         wait $pid
+        status=$?
+        kill -9 $leash
+        exit $status
         """
 
     private struct Running {
