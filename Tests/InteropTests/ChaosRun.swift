@@ -1,6 +1,7 @@
 import CouchDB
 import CouchDocument
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import TokenPool
@@ -49,20 +50,34 @@ struct ChaosRun: Sendable {
                 ])
                 return token
             })
-        var crew = try (0..<pilots).map { _ in try startPilot(pool) }
-        defer { for pilot in crew { pilot.signal(SIGKILL) } }
+        let crew = Crew()
         try await withThrowingTaskGroup(of: Void.self) { group in
+            for place in 0..<pilots {
+                group.addTask { try await crew.keep(place) { try startPilot(pool) } }
+            }
             group.addTask {
                 try await Task.sleep(for: timeLimit)
                 throw Program.Failure(description: "not all tokens were done within \(timeLimit)")
             }
-            crew = try await strike(crew, pool)
+            group.addTask {
+                defer { crew.dismiss() }
+                try await strike(crew, pool)
+            }
+            // The first that ends badly, the time limit among them, ends the rest.
+            do {
+                for _ in 0...pilots { try await group.next() }
+            } catch {
+                crew.dismiss(with: SIGKILL)
+                group.cancelAll()
+                throw error
+            }
             group.cancelAll()
         }
-        for pilot in crew { pilot.signal(SIGTERM) }
-        for pilot in crew {
-            let result = try await pilot.end()
-            #expect(result.status == 0, "a pilot ended badly: \(result.errors.suffix(2000))")
+        for ending in crew.endings where ending.status != 0 {
+            // A pilot that starts while the server is down never had contact: it says so and ends.
+            #expect(
+                serverKills > 0 && ending.status == 3,
+                "a pilot ended with \(ending.status): \(ending.errors.suffix(2000))")
         }
         try await check(pool, journal: journal)
     }
@@ -74,8 +89,7 @@ struct ChaosRun: Sendable {
     }
 
     /// Follows the pool until every token is done, and strikes on the way.
-    private func strike(_ first: [RunningProgram], _ pool: JourneyPool) async throws -> [RunningProgram] {
-        var crew = first
+    private func strike(_ crew: Crew, _ pool: JourneyPool) async throws {
         var random = SeededRandom(seed: seed)
         // The blows, spread evenly: the last falls with a tenth of the tokens left.
         let blows = pilotKills + serverKills
@@ -89,13 +103,10 @@ struct ChaosRun: Sendable {
             guard let document = change.document, document["type"] == "token" else { continue }
             let token = Token(document)
             if token.state == .done { done.insert(token.id) }
-            if done.count == tokens { return crew }
+            if done.count == tokens { return }
             while dealt < blows, done.count * blows * 10 >= tokens * 9 * (dealt + 1) {
                 if kinds[dealt] {
-                    let victim = Int.random(in: 0..<crew.count, using: &random)
-                    crew[victim].signal(SIGKILL)
-                    _ = try await crew[victim].end()
-                    crew[victim] = try startPilot(pool)
+                    crew.kill(Int.random(in: 0..<pilots, using: &random))
                 } else {
                     try await pool.server.kill()
                     try await pool.server.restart()
@@ -136,6 +147,46 @@ struct ChaosRun: Sendable {
         print(
             "chaos, seed \(seed): \(tokens) tokens done once each; \(pilotKills) pilots and \(serverKills) servers killed, \(again) attempts cut short"
         )
+    }
+}
+
+/// Pilots in their places; each is started again whenever it ends, until all are dismissed.
+final class Crew: Sendable {
+    private struct State {
+        var running: [Int: RunningProgram] = [:]
+        var isDismissed = false
+        var endings: [Program.Result] = []
+    }
+    /// Protects who runs, and how those ended that were not killed.
+    private let state = Mutex(State())
+
+    var endings: [Program.Result] { state.withLock(\.endings) }
+
+    /// Keeps a pilot in that place.
+    func keep(_ place: Int, _ start: () throws -> RunningProgram) async throws {
+        while true {
+            let pilot = try state.withLock { state -> RunningProgram? in
+                if state.isDismissed { return nil }
+                let pilot = try start()
+                state.running[place] = pilot
+                return pilot
+            }
+            guard let pilot else { return }
+            let result = try await pilot.end(within: .seconds(3600))
+            let died = result.status == 128 + SIGKILL
+            state.withLock { if !died { $0.endings.append(result) } }
+        }
+    }
+
+    func kill(_ place: Int) { state.withLock(\.running)[place]?.signal(SIGKILL) }
+
+    /// Ends all pilots and starts no more.
+    func dismiss(with signal: Int32 = SIGTERM) {
+        let running = state.withLock { state in
+            state.isDismissed = true
+            return state.running
+        }
+        for pilot in running.values { pilot.signal(signal) }
     }
 }
 

@@ -13,7 +13,9 @@ for token in sys.argv[1:]:
     for end in ("out", "err"):
         name = f"logs_{token}.{end}"
         if "_attachments" in task and name in task["_attachments"]:
-            logs[end] = db.db.get_attachment(token, name).read().decode()
+            # couchdb-python answers None for an attachment without content.
+            content = db.db.get_attachment(token, name)
+            logs[end] = content.read().decode() if content else ""
     print(
         json.dumps(
             {
