@@ -114,7 +114,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TokenPoolWorkerTests",
-            dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolWorker"],
+            dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", "TokenPoolWorker"],
             swiftSettings: strict),
         .testTarget(
             name: "InteropTests",

@@ -19,9 +19,11 @@ public struct ClaimedToken: Hashable, Sendable {
         current.lease?.id == lease.id && current.hostname == worker.hostname
     }
 
-    /// Whether the document says that this claim was already brought to its end: an answer that was lost on the way.
+    /// Whether the document says that its holder brought this claim to an end: an answer that was lost on the way.
     public func isFinished(in current: Token) -> Bool {
-        current.pool.history.contains { $0.lease == lease.id }
+        current.pool.history.contains { attempt in
+            attempt.lease == lease.id && attempt.outcome != .lapsed && attempt.outcome != .reset
+        }
     }
 }
 

@@ -54,14 +54,14 @@ struct ChildProcessTests {
         process.signal(SIGTERM)
         process.signal(SIGKILL)
         #expect(try await result.code < 0)
-        for pid in pids { #expect(!isRunning(pid), "process \(pid) still runs") }
+        for pid in pids { #expect(await ends(pid), "process \(pid) still runs") }
     }
 
     @Test("do not outlive the command that left them in the background")
     func leftovers() async throws {
         let result = try await run("sleep 300 & echo $!")
         let pid = try #require(pid_t(result.output.trimmingCharacters(in: .whitespacesAndNewlines)))
-        #expect(!isRunning(pid))
+        #expect(await ends(pid))
     }
 
     @Test("signalled before their start they do not run")
@@ -94,6 +94,13 @@ struct ChildProcessTests {
             await Task.yield()
         }
         throw CocoaError(.fileNoSuchFile)
+    }
+
+    /// Whether a process that was killed is gone before long.
+    private func ends(_ pid: pid_t) async -> Bool {
+        let end = ContinuousClock.now + .seconds(10)
+        while isRunning(pid) && ContinuousClock.now < end { await Task.yield() }
+        return !isRunning(pid)
     }
 
     /// Whether a process exists that is no zombie.

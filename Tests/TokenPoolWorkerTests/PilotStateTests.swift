@@ -78,7 +78,7 @@ struct PilotStateTests {
         #expect(claims(state.handle(.tick, now: start + .milliseconds(60))) == [1])
         _ = state.handle(.claimed([]), now: start + .milliseconds(70))
         _ = state.handle(.poolChanged, now: start + .milliseconds(71))
-        #expect(claims(state.handle(.tick, now: start + .milliseconds(100))) == [1])
+        #expect(claims(state.handle(.tick, now: start + .milliseconds(110))) == [1])
     }
 
     @Test("takes no more than the tokens it may, and none after its time")
@@ -112,8 +112,7 @@ struct PilotStateTests {
         #expect(!state.handle(.reported(lease: "l-a", retryAt: start + .seconds(2)), now: start).contains(.finish))
         let later = start + .seconds(2)
         #expect(state.handle(.tick, now: later).contains(.sweep))
-        #expect(claims(state.handle(.swept(freed: true), now: later)) == [] || true)
-        #expect(!state.handle(.tick, now: later).contains(.finish))
+        #expect(!state.handle(.swept(freed: true), now: later).contains(.finish))
     }
 
     @Test("renews after a third of the lease, all tokens together")
@@ -140,14 +139,14 @@ struct PilotStateTests {
 
     @Test("a time limit ends the command softly, after the grace hard")
     func timeLimit() {
-        var state = state(slots: 1, timeLimit: .seconds(30))
+        var state = state(slots: 1, timeLimit: .seconds(15))
         _ = state.handle(.tick, now: start)
         _ = state.handle(.claimed([claim("a")]), now: start)
-        #expect(state.handle(.tick, now: start + .seconds(29)).isEmpty)
+        #expect(state.handle(.tick, now: start + .seconds(14)).isEmpty)
         #expect(
-            state.handle(.tick, now: start + .seconds(30)) == [.terminate(lease: "l-a", .timeLimit(.seconds(30)))])
-        #expect(state.handle(.tick, now: start + .seconds(39)).isEmpty)
-        #expect(state.handle(.tick, now: start + .seconds(40)) == [.kill(lease: "l-a")])
+            state.handle(.tick, now: start + .seconds(15)) == [.terminate(lease: "l-a", .timeLimit(.seconds(15)))])
+        #expect(state.handle(.tick, now: start + .seconds(24)).isEmpty)
+        #expect(state.handle(.tick, now: start + .seconds(25)) == [.kill(lease: "l-a")])
     }
 
     @Test("told to stop it claims no more, ends the commands, hands back what was not started; told again it kills")
