@@ -75,10 +75,10 @@ struct HoldTests {
             let first = try await claimed(pool, "first")
             try await pool.scrub("a")
             #expect(try await pool.keep(result(clock), of: first) == false)
-
+        }
+        try await withPool { pool, clock in
             try await pool.add(["b"])
-            let second = try #require(
-                try await pool.claim(2, as: worker("second")).first { $0.token.id == "b" })
+            let second = try await claimed(pool, "second")
             try await pool.update("b") { token in
                 // What PiCaS writes over a token that it read a moment ago.
                 token.lock = 1_699_999_999
