@@ -7,7 +7,7 @@ import Testing
 
 @Suite("The files that come with tokenpool")
 struct ConfigsTests {
-    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    fileprivate static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
 
     @Test("every configuration in Configs loads and makes its tokens")
@@ -65,5 +65,14 @@ struct ConfigsTests {
         }
         try scratch.write("", to: "mine/picture.png")
         #expect(throws: DesignFolderError.self) { try DesignFolder.read(scratch.path("mine")) }
+    }
+}
+
+extension ConfigsTests {
+    @Test("docs/token-sets.md explains every key, source and view")
+    func documentation() throws {
+        let page = try String(contentsOf: Self.root.appending(path: "docs/token-sets.md"), encoding: .utf8)
+        for key in SetConfiguration.keys + SourceReader.kinds { #expect(page.contains("| `\(key)`"), "\(key)") }
+        for view in DesignDocuments.tokenpool.views.keys { #expect(page.contains("`\(view)`"), "\(view)") }
     }
 }

@@ -65,7 +65,7 @@ struct ConfigurationErrorTests {
             ),
             (
                 "set: a\ntokens: [{x: 1}]\ncommand: echo {y}\n",
-                "set.yaml:3:10: there is no value {y}; known are x, set, name, id, number, index"
+                "set.yaml:3:10: there is no value {y}; known are x, set, name, id, number, index, input, pool"
             ),
             (
                 "set: a\ntokens: [{colour: 1}]\nname: \"{color}\"\n",
