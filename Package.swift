@@ -99,7 +99,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(name: "CouchDocumentTests", dependencies: ["CouchDocument"], swiftSettings: strict),
-        .testTarget(name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore"], swiftSettings: strict),
+        .testTarget(name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore", logging], swiftSettings: strict),
         .testTarget(
             name: "CouchConformanceTests", dependencies: ["CouchDocument", "TestSupport"],
             resources: [.copy("Recordings")], swiftSettings: strict),
