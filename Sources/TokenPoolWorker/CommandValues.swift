@@ -17,10 +17,11 @@ struct CommandValues: Sendable {
     /// - Throws: ``RunFailure`` for a name that nothing has, since a command with a hole in it must not run.
     func fill(_ text: String, quoting: Template.Quoting) throws -> String {
         guard text.utf8.contains(UInt8(ascii: "{")) else { return text }
-        let (template, files) = Self.namingAttachments(in: text)
         do {
-            return try Template(template, quoting: quoting).expanded { name in
-                if let file = files[name] { return .string(WorkFolder.fileName(ofAttachment: file)) }
+            return try Template(text, quoting: quoting).expanded { name in
+                if name.hasPrefix("attachment:") {
+                    return .string(WorkFolder.fileName(ofAttachment: String(name.dropFirst("attachment:".count))))
+                }
                 return value(name)
             }
         } catch let error as TemplateError {
@@ -41,20 +42,5 @@ struct CommandValues: Sendable {
         case "slot": .integer(slot)
         default: token[name]
         }
-    }
-
-    /// `{attachment:any name}` as a placeholder with a plain name, and what the plain names stand for.
-    private static func namingAttachments(in text: String) -> (String, [String: String]) {
-        var result = ""
-        var files: [String: String] = [:]
-        var rest = text[...]
-        while let start = rest.firstRange(of: "{attachment:") {
-            guard let end = rest[start.upperBound...].firstIndex(of: "}") else { break }
-            let name = "attachment__\(files.count)"
-            files[name] = String(rest[start.upperBound..<end])
-            result += rest[..<start.lowerBound] + "{\(name)}"
-            rest = rest[rest.index(after: end)...]
-        }
-        return (result + rest, files)
     }
 }

@@ -46,7 +46,7 @@ struct ConfigurationTemplate: Sendable {
     /// Refuses names that nothing can have, before any row is read.
     func check(names: [String], alsoForWorker: Bool = false) throws {
         for placeholder in template.placeholders where !names.contains(placeholder.name) {
-            if alsoForWorker && TemplateValues.workerNames.contains(placeholder.name) { continue }
+            if alsoForWorker && TemplateValues.isWorkersName(placeholder.name) { continue }
             throw ConfigurationError(
                 place, "there is no value {\(placeholder.name)}" + Spelling.hint(for: placeholder.name, among: names))
         }
@@ -56,7 +56,12 @@ struct ConfigurationTemplate: Sendable {
 /// What a template can name while a token is made.
 struct TemplateValues {
     /// Names that only the worker knows, when the command starts.
-    static let workerNames: Set = ["token", "attempt", "folder", "sandbox", "cores", "host", "worker", "slot"]
+    static let workerNames: Set = [
+        "token", "attempt", "folder", "sandbox", "cores", "host", "worker", "slot", "database",
+    ]
+
+    static func isWorkersName(_ name: String) -> Bool { workerNames.contains(name) || name.hasPrefix("attachment:") }
+
     /// Names that every set has.
     static let ownNames = ["set", "name", "id", "number", "index"]
 
@@ -70,7 +75,7 @@ struct TemplateValues {
 
     /// Whether the name is left for the worker: its own names and the token's fields, unless the set has such a value.
     func isForWorker(_ name: String) -> Bool {
-        value(of: name) == nil && (Self.workerNames.contains(name) || fields.contains(name))
+        value(of: name) == nil && (Self.isWorkersName(name) || fields.contains(name))
     }
 
     func error(_ error: TemplateError, at place: ConfigurationPlace) -> ConfigurationError {

@@ -4,7 +4,7 @@ import CouchDocument
 ///
 /// Only `{identifier}` is a placeholder, with members (`{words.0}`, `{input.path}`) and a format (`{n:03}`) if need be.
 /// Everything else with braces stays as it is: `{print $1}`, `{}`, `{a,b}`, and `${HOME}`, because a `$` stands before it.
-/// `{{name}}` is the text `{name}`.
+/// `{{name}}` is the text `{name}`. The name of `{attachment:any text}` is all that stands between the braces.
 package struct Template: Hashable, Sendable {
     /// How values are written into the text.
     package enum Quoting: Sendable {

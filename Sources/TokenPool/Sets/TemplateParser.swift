@@ -5,6 +5,9 @@ struct TemplateParser {
     private let units: [UInt8]
     private var position = 0
 
+    /// `{attachment:any name}` names the file that an attachment of the token becomes; its members and formats are none.
+    private static let attachmentPrefix = Array("attachment:".utf8)
+
     init(_ text: String) { units = Array(text.utf8) }
 
     /// A run of opening braces, something that can be a placeholder, and as many closing braces.
@@ -93,6 +96,14 @@ struct TemplateParser {
         func isDigit(_ unit: UInt8) -> Bool { unit >= 0x30 && unit <= 0x39 }
         guard start < units.count, isLetter(units[start]) else { return nil }
         var index = start
+        if units[start...].starts(with: Self.attachmentPrefix) {
+            // Names of attachments may hold nearly anything.
+            let end = units[start...].firstIndex { $0 == UInt8(ascii: "}") || $0 == UInt8(ascii: "{") || $0 < 32 }
+            guard let end, units[end] == UInt8(ascii: "}"), end - start > Self.attachmentPrefix.count else {
+                return nil
+            }
+            return start..<end
+        }
         while index < units.count {
             let unit = units[index]
             if unit == UInt8(ascii: "}") {
@@ -105,6 +116,9 @@ struct TemplateParser {
     }
 
     private static func placeholder(_ source: String) throws(TemplateError) -> Template.Placeholder {
+        if source.utf8.starts(with: attachmentPrefix) {
+            return Template.Placeholder(name: source, members: [], format: nil, source: source)
+        }
         let parts = source.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts[0].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         var format: NumberFormat?

@@ -20,7 +20,8 @@ struct TemplateTests {
             ("{n}", "7"), ("a{n}b{x}", "a7b0.25"), ("{print $1}", "{print $1}"), ("{}", "{}"), ("{a,b}", "{a,b}"),
             ("${n}", "${n}"), ("{{n}}", "{n}"), ("{{{n}}}", "{{n}}"), ("{1}", "{1}"), ("{n", "{n"), ("n}", "n}"),
             ("{\"a\":{n}}", "{\"a\":7}"), ("{item.path}", "p"), ("{item.list.1}", "20"), ("{nothing}", ""),
-            ("{item.list}", "[10,20]"), ("", ""), ("ü{n}é", "ü7é"), ("{n.}", "{n.}"),
+            ("{item.list}", "[10,20]"), ("", ""), ("ü{n}é", "ü7é"), ("{attachment:a b/c.txt}", "FILE"),
+            ("{{attachment:x}}", "{attachment:x}"), ("{n.}", "{n.}"),
         ])
     func grammar(template: String, expected: String) throws { #expect(try expand(template) == expected) }
 
