@@ -7,7 +7,8 @@ import Testing
 struct TemplateTests {
     private static let values: JSONObject = [
         "n": 7, "x": .double(0.25)!, "name": "a b", "evil": "$(rm -rf ~)`id`'\"\\", "words": ["-q", "0 1"],
-        "item": ["path": "p", "list": [10, 20]], "text": "42", "braces": "{n} {{n}}", "nothing": .null,
+        "item": ["path": "p", "list": [10, 20]], "text": "42", "braces": "{n} {{n}} {attachment:a b}", "nothing": .null,
+        "attachment:a b/c.txt": "FILE",
     ]
 
     private func expand(_ text: String, quoting: Template.Quoting = .plain) throws -> String {
