@@ -1,7 +1,5 @@
 import CouchDocument
 import CouchStore
-import Dispatch
-import Synchronization
 
 /// What became of a document that was to be written.
 enum WriteOutcome: Sendable {
@@ -83,28 +81,8 @@ struct DocumentWriter: Sendable {
         let security = here.security.json
         return { new, old in
             if new.id.hasPrefix("_design/") { return }
-            try Self.wait {
-                try await functions.validate(
-                    new.fields, replacing: old?.fields, user: user, security: security, designs: designs)
-            }
+            try await functions.validate(
+                new.fields, replacing: old?.fields, user: user, security: security, designs: designs)
         }
-    }
-
-    /// Blocks the calling thread, which is the store's writer and no thread of the cooperative pool, for an answer of
-    /// the JavaScript thread; that one has a time limit.
-    private static func wait(_ work: @escaping @Sendable () async throws -> Void) throws {
-        let box = Box()
-        Task.detached {
-            do { try await work() } catch { box.failure.withLock { $0 = error } }
-            box.done.signal()
-        }
-        box.done.wait()
-        if let error = box.failure.withLock({ $0 }) { throw error }
-    }
-
-    private final class Box: Sendable {
-        let done = DispatchSemaphore(value: 0)
-        /// Written by the task before it signals, read after the wait.
-        let failure = Mutex<(any Error)?>(nil)
     }
 }
