@@ -49,7 +49,7 @@ struct Player {
         do {
             // The recordings say how long: some things CouchDB does a moment later.
             if let pause = step.members["pause"]?.numberValue { try await Task.sleep(for: .seconds(pause)) }
-            if let name = step.members["await"]?.stringValue { return try await collect(name) }
+            if let name = step.members["await"]?.stringValue { return try await collect(name, step) }
             if let name = step.members["async"]?.stringValue {
                 try await start(step, name)
                 return []
@@ -86,11 +86,11 @@ struct Player {
         running[name] = (task, step)
     }
 
-    private mutating func collect(_ name: String) async throws -> [String] {
-        guard let (task, step) = running.removeValue(forKey: name) else { return ["no request named \(name) runs"] }
+    private mutating func collect(_ name: String, _ expected: Step) async throws -> [String] {
+        guard let (task, started) = running.removeValue(forKey: name) else { return ["no request named \(name) runs"] }
         let answer = try await task.value
         var comparison = Comparison(variables)
-        comparison.answer(step.expectation, answer, method: step.method)
+        comparison.answer(expected.expectation, answer, method: started.method)
         variables = comparison.variables
         return comparison.differences
     }
