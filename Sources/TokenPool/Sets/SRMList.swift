@@ -20,7 +20,7 @@ public struct SRMList: Sendable {
     ///
     /// - Throws: ``ConfigurationError`` naming the line, when a link is of another observation or is none at all.
     public init(file: String, checksObservation: Bool = true) throws {
-        try self.init(NamedFile(file, at: ConfigurationPlace(file: "")), checksObservation: checksObservation)
+        try self.init(NamedFile(file, sayingOf: "srm list"), checksObservation: checksObservation)
     }
 
     init(_ file: NamedFile, checksObservation: Bool) throws {

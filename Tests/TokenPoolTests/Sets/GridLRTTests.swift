@@ -53,6 +53,7 @@ struct GridLRTTests {
         let token = found[1]
         #expect(token.type == "demo" && token.state == .todo && token["output"] == "" && token["status"] == "queued")
         #expect(token["STARTSB"] == "110" && token["OBSID"] == "L229507" && token["hostname"] == "")
+        #expect(token["created"]?.numberValue == Double(options.gridLRT.created.milliseconds) / 1000)
         #expect(content("srm.txt", of: token)?.split(separator: "\n").count == 10)
         #expect(content("Pre-Facet.parset", of: token) == "a=b\n")
         #expect(token.pool.environment == ["TOKEN": "{token}", "OBSID": "{OBSID}", "PARSET": "Pre-Facet.parset"])
@@ -144,6 +145,18 @@ struct GridLRTTests {
             )
         }
         #expect(try SRMList(file: mixed, checksObservation: false).links.count == 244)
+    }
+
+    @Test("files named on the command line are relative to the current folder, and missed by their option's name")
+    func commandLine() throws {
+        let scratch = try Scratch(["c.cfg": Self.yaml])
+        var options = SetConfiguration.Options()
+        options.gridLRT.srmList = "nowhere/l.txt"
+        #expect {
+            try scratch.tokens("c.cfg", options: options)
+        } throws: {
+            "\($0)" == "--srm-list: file \"nowhere/l.txt\" does not exist (looked for nowhere/l.txt)"
+        }
     }
 
     @Test("links of one subband and of subbands beyond 999 are all kept")

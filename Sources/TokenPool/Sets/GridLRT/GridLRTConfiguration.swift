@@ -69,13 +69,13 @@ extension SetConfiguration {
                 ConfigurationPlace(file: file), "--set \(override.name): a file of GRID_LRT has no variables")
         }
         let settings = options.gridLRT
-        let place = ConfigurationPlace(file: "")
         let list = try settings.srmList.map {
             try SRMSource(
-                file: NamedFile($0, at: place), size: settings.slice, observation: settings.observation, prefix: nil,
+                file: NamedFile($0, sayingOf: "--srm-list"), size: settings.slice, observation: settings.observation,
+                prefix: nil,
                 checksObservation: settings.checksObservation)
         }
-        for attachment in settings.attachments { try NamedFile(attachment.path, at: place).size() }
+        for attachment in settings.attachments { try NamedFile(attachment.path, sayingOf: "--attach").size() }
         let maker: GridLRTMaker
         do { maker = try GridLRTMaker(root, file: file, settings: settings, list: list) } catch let error as PoolError {
             throw ConfigurationError(root.place, error.reason)

@@ -62,6 +62,8 @@ struct GridLRTMaker: TokenMaker {
         } else {
             token[settings.keyName] = .string(subband)
             token.output = ""
+            // Seconds with a fraction, as Python's time.time() gives them.
+            token["created"] = JSON.double(Double(settings.created.milliseconds) / 1000)
         }
         if let observation { token["OBSID"] = .string(observation) }
         token.lock = 0
@@ -78,7 +80,7 @@ struct GridLRTMaker: TokenMaker {
             token.document.attachments[settings.uploadName] = .inlineAttachment(Array(links.utf8), type: "text/plain")
         }
         for attachment in settings.attachments {
-            let named = NamedFile(attachment.path, at: ConfigurationPlace(file: ""))
+            let named = NamedFile(attachment.path, sayingOf: "--attach")
             guard reading == .inlined else { continue }
             token.document.attachments[attachment.name] = .inlineAttachment(
                 try named.bytes(), type: MediaType.of(attachment.name))

@@ -20,6 +20,8 @@ public struct GridLRTOptions: Sendable {
     public var uploadName = "srm.txt"
     /// Files that every token gets, by the names of the attachments.
     public var attachments: [(name: String, path: String)] = []
+    /// The field `created` of tokens of YAML files; by default now.
+    public var created = SystemClock().now()
 
     /// GRID_LRT's defaults.
     public init() {}

@@ -85,6 +85,13 @@ struct NamedFile: Sendable {
         }
     }
 
+    /// A name that stands in no file, so it is relative to the current folder.
+    init(_ name: String, sayingOf origin: String) {
+        self.name = name
+        place = ConfigurationPlace(file: origin)
+        path = name
+    }
+
     func lines() throws -> LineReader { try LineReader(path: path, file: name, place: place) }
 
     /// The whole content.
