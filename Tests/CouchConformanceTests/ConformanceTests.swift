@@ -36,9 +36,10 @@ struct ConformanceTests {
     }
 
     private func play(_ scenario: Scenario, on server: TestServer) async throws {
-        var player = try Player(scenario, url: server.url)
-        for failure in await player.play() where !Claims.allows(failure.step, of: scenario) {
-            Issue.record("\(failure)")
+        let failures = try await Stage.common.play(alone: scenario.isConcurrent) {
+            var player = try Player(scenario, url: server.url)
+            return await player.play()
         }
+        for failure in failures where !Claims.allows(failure.step, of: scenario) { Issue.record("\(failure)") }
     }
 }

@@ -3,7 +3,7 @@ import Foundation
 
 /// Plays one scenario against a server and gathers what differs from the recording.
 struct Player {
-    struct Failure: CustomStringConvertible {
+    struct Failure: CustomStringConvertible, Sendable {
         let step: Int
         let title: String
         let differences: [String]

@@ -13,6 +13,9 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     /// Paths of documents to delete at the end.
     let cleanup: [String]
 
+    /// Whether a step goes on while an earlier request still waits for its answer.
+    var isConcurrent: Bool { steps.contains { $0.members["async"] != nil } }
+
     var testDescription: String { "\(subject): \(name)" }
 
     /// All scenarios, in the order of the files' names.
