@@ -79,6 +79,7 @@ extension Pool {
         }
         var claimed: [ClaimedToken] = []
         var unsure: [ClaimedToken] = []
+        var failure: CouchDBError?
         for (claim, outcome) in zip(claims, outcomes) {
             switch outcome {
             case .saved(_, let revision, let accepted):
@@ -86,8 +87,13 @@ extension Pool {
                 claim.token = claim.token.saved(as: revision)
                 if accepted { unsure.append(claim) } else { claimed.append(claim) }
             case .failed(_, let error):
-                guard error.code == .conflict else { throw error }
+                if error.code != .conflict { failure = failure ?? error }
             }
+        }
+        // What is held is held, whatever became of the others.
+        if let failure {
+            guard !claimed.isEmpty || !unsure.isEmpty else { throw failure }
+            logger.warning("some tokens can not be claimed", metadata: ["error": "\(failure)"])
         }
         if !unsure.isEmpty { try await release(unsure, reason: "too few copies took the claim") }
         guard !claimed.isEmpty, try await cluster.isReplicated(database) else { return claimed }

@@ -41,6 +41,10 @@ struct WorkCommand: AsyncParsableCommand {
     var wait = false
     @Option(help: "Where the work folders are made (default: a temporary folder).", completion: .directory)
     var workDir: String?
+    @Option(
+        help: "Where unpacked sandboxes are kept for the next token (default: ~/.cache/tokenpool).",
+        completion: .directory)
+    var sandboxCache: String?
     @Flag(help: "Keep the work folders.")
     var keep = false
     @Argument(parsing: .postTerminator, help: "What to run for tokens without a command of their own.")
@@ -62,6 +66,7 @@ struct WorkCommand: AsyncParsableCommand {
         if let grace { settings.grace = grace.duration }
         settings.timeLimit = timeLimit?.duration
         settings.keepsFolders = keep
+        settings.sandboxDirectory = sandboxCache
         settings.command = command
         settings.condition = StopCondition(maxTime: maxTime?.duration, maxTokens: maxTokens, waits: wait)
         settings.source = source

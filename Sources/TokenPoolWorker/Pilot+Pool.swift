@@ -12,7 +12,12 @@ extension Pilot {
             let claims = try await pool.claim(
                 count, from: options.source, as: identity, lease: options.lease, window: &window)
             noteContact()
-            if claims.isEmpty { watchChanges() } else { tell(.claimed(claims.map(\.token.id))) }
+            if claims.isEmpty {
+                watchChanges()
+            } else {
+                shared.withLock { $0.hasToldWaiting = false }
+                tell(.claimed(claims.map(\.token.id)))
+            }
             inbox.yield(.claimed(claims))
         } catch {
             fail(error)
@@ -146,7 +151,11 @@ extension Pilot {
             return !shared.isWatching
         }
         guard isFirst else { return }
-        tell(.waiting)
+        let isNews = shared.withLock { shared in
+            defer { shared.hasToldWaiting = true }
+            return !shared.hasToldWaiting
+        }
+        if isNews { tell(.waiting) }
         let watch = Task {
             defer { self.shared.withLock { $0.isWatching = false } }
             var query = ChangesQuery(since: "now")

@@ -32,6 +32,7 @@ public final class Pilot: Service {
         var lastContact: Timestamp
         var armedWake: Timestamp?
         var isWatching = false
+        var hasToldWaiting = false
         var watch: Task<Void, Never>?
         /// Whether tokens wait for others, as last seen.
         var hasDependents = false

@@ -10,7 +10,7 @@ public struct PilotOptions: Sendable {
     public var lease = Duration.seconds(300)
     /// When no more tokens are taken.
     public var condition = StopCondition()
-    /// Where the work folders are made; it must exist.
+    /// Where the work folders are made.
     public var workDirectory: String
     /// Whether work folders stay when their tokens are done.
     public var keepsFolders = false
@@ -26,7 +26,7 @@ public struct PilotOptions: Sendable {
     public var command: [String] = []
     /// The environment that commands inherit.
     public var environment: [String: String]
-    /// Where unpacked-once sandboxes are cached; `nil` is `sandboxes` in the work directory.
+    /// Where sandboxes are cached; `nil` is the person's cache, see `docs/sandboxes.md`.
     public var sandboxDirectory: String?
     /// How long a pilot that had contact keeps trying when the server is not heard of.
     public var patience = Duration.seconds(3600)

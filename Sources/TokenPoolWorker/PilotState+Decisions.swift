@@ -31,8 +31,8 @@ extension PilotState {
         return pause
     }
 
-    /// However much the database changes, an idle pilot asks no more often than this.
-    func lastChance(_ now: Timestamp) -> Timestamp { now + .milliseconds(Int(10 * jitter) + min(emptyClaims, 10) * 10) }
+    /// However much the database changes, an idle pilot asks no more often than this: the longer it was in vain, the less.
+    func lastChance(_ now: Timestamp) -> Timestamp { now + .milliseconds(10 << min(emptyClaims, 7)) * jitter }
 
     mutating func lose(_ id: String) -> [Action] {
         if queue.contains(where: { $0.claim.lease.id == id }) {
@@ -63,12 +63,14 @@ extension PilotState {
                 actions.append(.kill(lease: id))
             }
         }
-        if !queue.isEmpty {
-            handingBack += 1
-            actions.append(.handBack(queue.map(\.claim)))
-            queue = []
-        }
-        return actions
+        return actions + handBackQueue()
+    }
+
+    mutating func handBackQueue() -> [Action] {
+        guard !queue.isEmpty else { return [] }
+        handingBack += 1
+        defer { queue = [] }
+        return [.handBack(queue.map(\.claim))]
     }
 
     /// Everything that follows from the time and from what is free.

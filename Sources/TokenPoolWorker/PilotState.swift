@@ -133,7 +133,10 @@ public struct PilotState: Sendable {
         var actions: [Action] = []
         switch event {
         case .tick: break
-        case .claimed(let claims): take(claims, now)
+        case .claimed(let claims):
+            take(claims, now)
+            // What a claim brings that was under way when the pilot was told to stop.
+            if isStopping { actions += handBackQueue() }
         case .claimFailed:
             claimBegan = nil
             claimAt = now + backOff(after: &emptyClaims, atMost: .seconds(10))

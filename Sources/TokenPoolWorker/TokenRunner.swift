@@ -9,7 +9,6 @@ import TokenPool
 struct TokenRunner: Sendable {
     let pool: Pool
     let options: PilotOptions
-    let cache: SandboxCache
     let threads: BlockingThreads
     let environment: RunEnvironment
 
@@ -17,8 +16,8 @@ struct TokenRunner: Sendable {
         self.pool = pool
         self.options = options
         self.threads = threads
-        cache = try SandboxCache(
-            folder: options.sandboxDirectory ?? SandboxCache.defaultFolder(environment: options.environment))
+        try FileManager.default.createDirectory(
+            atPath: options.workDirectory, withIntermediateDirectories: true)
         environment = RunEnvironment(inherited: options.environment)
     }
 
@@ -58,6 +57,9 @@ struct TokenRunner: Sendable {
         let token = claim.token
         try await threads.run { try folder.create() }
         if let json = token.pool.sandbox, !json.isNull {
+            // Made when needed: not every machine has a home to cache in.
+            let cache = try SandboxCache(
+                folder: options.sandboxDirectory ?? SandboxCache.defaultFolder(environment: options.environment))
             let prepared = try await cache.prepare(
                 SandboxSpec(json: json), database: pool.database, token: token.id)
             try await cache.unpack(prepared, into: folder.path)

@@ -162,6 +162,15 @@ struct PilotStateTests {
         #expect(state.handle(.reported(lease: "l-a", retryAt: nil), now: start + .seconds(4)) == [.finish])
     }
 
+    @Test("hands back what a claim brings that was under way when it was told to stop")
+    func lateClaim() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        #expect(state.handle(.stop, now: start).isEmpty)
+        #expect(state.handle(.claimed([claim("a")]), now: start) == [.handBack([claim("a")])])
+        #expect(state.handle(.handedBack, now: start) == [.finish])
+    }
+
     @Test("holds tokens ready beside short commands, none beside long ones")
     func pace() {
         var short = Pace()

@@ -1,0 +1,77 @@
+import CouchDocument
+import Foundation
+import Testing
+import TokenPool
+
+@Suite("docs/documents.md")
+struct DocumentationTests {
+    /// The examples by the word behind ```json.
+    private static func examples() throws -> [String: Document] {
+        let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "docs/documents.md")
+        var examples: [String: Document] = [:]
+        for part in try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```json ").dropFirst() {
+            let name = String(part.prefix { !$0.isNewline })
+            let text = part.dropFirst(name.count).components(separatedBy: "```")[0]
+            examples[name] = Document(fields: try #require(try JSON(parsing: text).objectValue))
+        }
+        return examples
+    }
+
+    @Test("has an example of every document, each with an id and a type")
+    func complete() throws {
+        let examples = try Self.examples()
+        #expect(Set(examples.keys) == ["token", "locked", "done", "picas", "grid", "set", "sandbox", "worker"])
+        for (name, document) in examples {
+            #expect(!document.id.isEmpty, "\(name)")
+            #expect(document["type"]?.stringValue?.isEmpty == false, "\(name)")
+        }
+    }
+
+    @Test(
+        "shows tokens in the states that it says",
+        arguments: [
+            ("token", TokenState.todo), ("locked", .locked), ("done", .done), ("picas", .todo), ("grid", .todo),
+        ])
+    func states(name: String, state: TokenState) throws {
+        let token = Token(try #require(try Self.examples()[name]))
+        #expect(token.state == state)
+        #expect(token.pool.history.count == (token["pool"]?["history"]?.arrayValue?.count ?? 0))
+    }
+
+    @Test("has PiCaS' ten base fields on the tokens that are not GRID_LRT's, in the order of a new one")
+    func baseFields() throws {
+        let base = Token(id: "x").document.fields.names
+        for name in ["token", "locked", "done", "picas"] {
+            let names = try #require(try Self.examples()[name]).fields.names.filter(base.contains)
+            #expect(names == base, "\(name)")
+        }
+    }
+
+    @Test("shows a lease that belongs to its lock, and every member that the code knows is explained")
+    func members() throws {
+        let examples = try Self.examples()
+        let locked = Token(try #require(examples["locked"]))
+        #expect(locked.lease?.worker == "node7:31819:12aey7o")
+        let token = Token(try #require(examples["token"]))
+        #expect(token.pool.maxAttempts == 3)
+        #expect(token.pool.retryDelay == .seconds(60))
+        #expect(token.pool.timeLimit == .seconds(3600))
+        #expect(token.pool.leaseLength == .seconds(300))
+        #expect(token.pool.logLimit == 1 << 20)
+        #expect(token.pool.outputs.count == 2)
+        #expect(token.pool.requires.names == ["cores", "memory"])
+        #expect(token.pool.environment.names == ["OMP_NUM_THREADS"])
+    }
+
+    @Test("shows documents that the code reads as what they are")
+    func others() throws {
+        let examples = try Self.examples()
+        let example = try #require(examples["set"])
+        let set = try #require(TokenSet(example))
+        #expect(set.name == "sweep")
+        #expect(set.state == .ready)
+        #expect(TokenSet.documentID("sweep") == examples["set"]?.id)
+        #expect(examples["worker"]?.id == "worker_" + (examples["worker"]?["name"]?.stringValue ?? ""))
+    }
+}
