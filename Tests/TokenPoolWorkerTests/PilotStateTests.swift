@@ -78,7 +78,7 @@ struct PilotStateTests {
         #expect(claims(state.handle(.tick, now: start + .milliseconds(60))) == [1])
         _ = state.handle(.claimed([]), now: start + .milliseconds(70))
         _ = state.handle(.poolChanged, now: start + .milliseconds(71))
-        #expect(claims(state.handle(.tick, now: start + .milliseconds(110))) == [1])
+        #expect(claims(state.handle(.tick, now: start + .milliseconds(120))) == [1])
     }
 
     @Test("takes no more than the tokens it may, and none after its time")
