@@ -4,6 +4,7 @@ import PackageDescription
 // Every target holds to the same rules: Swift 6 mode, explicit existentials, imports visible where they are used.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
@@ -99,7 +100,8 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(name: "CouchDocumentTests", dependencies: ["CouchDocument"], swiftSettings: strict),
-        .testTarget(name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore", logging], swiftSettings: strict),
+        .testTarget(
+            name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore", logging], swiftSettings: strict),
         .testTarget(
             name: "CouchConformanceTests", dependencies: ["CouchDocument", "TestSupport"],
             resources: [.copy("Recordings")], swiftSettings: strict),
@@ -114,7 +116,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TokenPoolWorkerTests",
-            dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", "TokenPoolWorker"],
+            dependencies: [
+                "CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", "TokenPoolWorker",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "InteropTests",

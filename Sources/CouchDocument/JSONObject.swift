@@ -8,7 +8,7 @@ public struct JSONObject: Sendable {
 
     private var storage: [Member] = []
     /// Name → position, kept once a scan would cost more than a hash.
-    private var positions: [String: Int]?
+    private var positions: [MemberName: Int]?
     private static let scanLimit = 16
 
     /// An object without members.
@@ -27,16 +27,19 @@ public struct JSONObject: Sendable {
     }
 
     private mutating func append(_ name: String, _ value: JSON) {
-        positions?[name] = storage.count
+        positions?[MemberName(name)] = storage.count
         storage.append((name, value))
-        if positions == nil && storage.count > Self.scanLimit {
-            positions = Dictionary(uniqueKeysWithValues: storage.enumerated().map { ($0.element.name, $0.offset) })
-        }
+        if positions == nil && storage.count > Self.scanLimit { notePositions() }
+    }
+
+    private mutating func notePositions() {
+        positions = Dictionary(
+            uniqueKeysWithValues: storage.enumerated().map { (MemberName($0.element.name), $0.offset) })
     }
 
     private func position(of name: String) -> Int? {
-        if let positions { return positions[name] }
-        return storage.firstIndex { $0.name == name }
+        if let positions { return positions[MemberName(name)] }
+        return storage.firstIndex { $0.name.utf8.elementsEqual(name.utf8) }
     }
 
     /// The number of members.
@@ -73,9 +76,7 @@ public struct JSONObject: Sendable {
     public mutating func removeValue(forName name: String) -> JSON? {
         guard let position = position(of: name) else { return nil }
         let value = storage.remove(at: position).value
-        if positions != nil {
-            positions = Dictionary(uniqueKeysWithValues: storage.enumerated().map { ($0.element.name, $0.offset) })
-        }
+        if positions != nil { notePositions() }
         return value
     }
 
@@ -98,13 +99,15 @@ extension JSONObject: Hashable {
     /// Equal when the same members stand in the same order.
     public static func == (left: JSONObject, right: JSONObject) -> Bool {
         left.storage.count == right.storage.count
-            && zip(left.storage, right.storage).allSatisfy { $0.name == $1.name && $0.value == $1.value }
+            && zip(left.storage, right.storage).allSatisfy {
+                $0.name.utf8.elementsEqual($1.name.utf8) && $0.value == $1.value
+            }
     }
 
     /// Feeds names and values in order.
     public func hash(into hasher: inout Hasher) {
         for (name, value) in storage {
-            hasher.combine(name)
+            hasher.combine(MemberName(name))
             hasher.combine(value)
         }
     }
@@ -118,4 +121,18 @@ extension JSONObject: ExpressibleByDictionaryLiteral {
 extension JSONObject: CustomStringConvertible {
     /// The object as compact JSON text.
     public var description: String { JSON.object(self).description }
+}
+
+/// A name that is equal to another when their bytes are: Swift takes "é" composed and decomposed for one string, JSON does
+/// not.
+private struct MemberName: Hashable {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+
+    static func == (left: MemberName, right: MemberName) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+
+    func hash(into hasher: inout Hasher) {
+        for unit in text.utf8 { hasher.combine(unit) }
+    }
 }

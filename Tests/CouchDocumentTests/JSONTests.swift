@@ -57,6 +57,17 @@ struct JSONTests {
         #expect(try JSON(parsing: #"{"a":1,"b":2,"a":3}"#).description == #"{"b":2,"a":3}"#)
     }
 
+    @Test("names are told apart by their bytes")
+    func composedNames() throws {
+        let text = "{\"\u{E9}\":1,\"e\u{301}\":2}"
+        #expect(Array(try JSON(parsing: text).encoded()) == Array(text.utf8))
+        var large = JSONObject((0..<30).map { ("k\($0)", JSON.integer($0)) })
+        large["\u{E9}"] = 1
+        large["e\u{301}"] = 2
+        #expect(large.count == 32)
+        #expect(large["\u{E9}"] == 1)
+    }
+
     @Test("objects of any size keep order and find members")
     func largeObjects() throws {
         var object = JSONObject()
