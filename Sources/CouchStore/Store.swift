@@ -28,7 +28,8 @@ package final class Store: Sendable {
     /// The folder.
     package let folder: String
 
-    private let lock: FolderLock
+    /// The lock on the folder, until the store closes.
+    private let lock: Mutex<FolderLock?>
     private let logger: Logger
     /// Protects which databases there are.
     private let state: Mutex<State>
@@ -37,7 +38,7 @@ package final class Store: Sendable {
 
     private init(folder: String, logger: Logger) throws {
         try makeFolder(folder + "/databases")
-        lock = try FolderLock(folder: folder)
+        lock = Mutex(try FolderLock(folder: folder))
         uuid = try StoreFile(folder: folder).uuid
         self.folder = folder
         self.logger = logger
@@ -146,6 +147,7 @@ package final class Store: Sendable {
                     metadata: ["database": "\(name)", "error": "\(error)"])
             }
         }
+        lock.withLock { $0 = nil }
     }
 
     // MARK: Files
