@@ -75,7 +75,9 @@ enum GitCommand {
         var pid = pid_t()
         let command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false"] + arguments
         let status = withCStrings(command) { argv in
-            withCStrings(environment) { posix_spawnp(&pid, "git", &actions, nil, argv, $0) }
+            withCStrings(environment) { variables in
+                SpawnGate.starting { posix_spawnp(&pid, "git", &actions, nil, argv, variables) }
+            }
         }
         guard status == 0 else {
             throw SandboxError(

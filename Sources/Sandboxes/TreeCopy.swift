@@ -22,7 +22,13 @@ enum TreeCopy {
                 guard target.withPath({ text in to.withPath { symlink(text, $0) } }) == 0 else {
                     throw systemError("make the link", to)
                 }
-            case .file: try copyFile(tree.root.appending(entry.path), to, entry.status, cancellation)
+            case .file:
+                let from = tree.root.appending(entry.path)
+                if entry.status.mode & 0o111 != 0 {
+                    try SpawnGate.writingProgram { try copyFile(from, to, entry.status, cancellation) }
+                } else {
+                    try copyFile(from, to, entry.status, cancellation)
+                }
             case .other: throw SandboxError(.unsafe, "\(entry.path.shown) is no file, folder or link")
             }
         }
@@ -44,7 +50,7 @@ enum TreeCopy {
         guard output >= 0 else { throw systemError("write", target) }
         let to = OpenFile(descriptor: output, path: target.shown)
         if status.size > 0 { try copyContent(from, to: to, cancellation) }
-        fchmod(output, status.mode & 0o777)
+        fchmod(to.descriptor, status.mode & 0o777)
         setTime(target, status.modified)
     }
 

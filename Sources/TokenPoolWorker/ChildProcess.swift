@@ -1,5 +1,6 @@
 import CSpawn
 import Glibc
+import Sandboxes
 import Synchronization
 
 /// What to start: a program, its arguments and surroundings.
@@ -87,7 +88,9 @@ final class ChildProcess: Sendable {
         var pid: pid_t = 0
         let number = withCStrings(spec.arguments) { arguments in
             withCStrings(spec.environment) { environment in
-                tokenpool_spawn(&pid, program, arguments, environment, spec.folder, spec.output, spec.errors)
+                SpawnGate.starting {
+                    tokenpool_spawn(&pid, program, arguments, environment, spec.folder, spec.output, spec.errors)
+                }
             }
         }
         guard number == 0 else { throw SpawnError(program: program, number: number) }
