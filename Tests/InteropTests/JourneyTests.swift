@@ -63,11 +63,20 @@ extension Interop {
                 #expect(again["uploaded"] == false)
                 #expect(again["id"] == boxes.first?["id"])
 
-                try await pool.tokenpool("work", "--slots", "3", "--quiet")
+                // Three processes that all need it at once.
+                let pilots = try (0..<3).map { _ in
+                    try Program.start(
+                        try Program.built("tokenpool"), ["work", "--quiet"], environment: pool.environment,
+                        folder: pool.folder)
+                }
+                for pilot in pilots { #expect(try await pilot.end().status == 0) }
                 for number in 1...6 {
                     let log = try await pool.tokenpool("token", "log", "boxed_\(number)")
                     #expect(log.output == "\(100 + number)\n")
                 }
+                #expect(
+                    try FileManager.default.contentsOfDirectory(atPath: pool.folder + "/cache/sandboxes").count == 1)
+                #expect(try FileManager.default.contentsOfDirectory(atPath: pool.folder + "/cache/temporary").isEmpty)
             }
         }
 
@@ -116,6 +125,8 @@ extension Interop {
             try Data(yaml.utf8).write(to: URL(fileURLWithPath: "\(pool.folder)/\(name).yaml"))
             try await pool.tokenpool("set", "create", "\(name).yaml")
             try await pool.tokenpool("work", "--slots", "4", "--quiet", timeLimit: .seconds(300))
+            let unfinished = try await pool.tokens().values.filter { $0.state != .done }
+            #expect(unfinished.map { "\($0.id): \($0.state) \($0.exitCode ?? .null) \($0.errors)" } == [])
         }
 
         @Test(

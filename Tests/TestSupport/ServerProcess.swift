@@ -23,7 +23,7 @@ final class ServerProcess: Sendable {
         echo "pid $pid"
         ( while read -r line; do :; done <&3; kill -9 $pid 2>/dev/null ) >/dev/null 2>&1 &
         leash=$!
-        wait $pid
+        wait $pid 2>/dev/null
         status=$?
         kill -9 $leash
         exit $status
