@@ -67,31 +67,39 @@ struct TokenGetCommand: AsyncParsableCommand {
 struct TokenLogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log",
-        abstract: "Print the log of a token's last try: its standard output, or with --err its errors.")
+        abstract: "Print the log of a token's last try.",
+        discussion: "Its standard output goes to standard output, its standard error to standard error.")
 
     @OptionGroup var options: GlobalOptions
     @Argument(help: "The token's id.")
     var id: String
-    @Flag(help: "Standard error instead of standard output.")
+    @Flag(help: "Only its standard error, to standard output.")
     var err = false
 
     func run() async throws {
         let pool = try options.pool()
         let token = try await pool.token(id)
-        let name = token.logName(err ? "err" : "out")
-        guard token.document.attachment(name) != nil else {
+        let streams: [(name: String, to: FileHandle)] =
+            err
+            ? [(token.logName("err"), .standardOutput)]
+            : [(token.logName("out"), .standardOutput), (token.logName("err"), .standardError)]
+        let logs = streams.filter { token.document.attachment($0.name) != nil }
+        guard !logs.isEmpty else {
+            let names = streams.map(\.name).joined(separator: " or ")
             throw CommandFailure(
                 message:
-                    "token \"\(id)\" has no \(name): it is \(token.state.rawValue) and was tried \(token.pool.attempts) times"
+                    "token \"\(id)\" has no \(names): it is \(token.state.rawValue) and was tried \(token.pool.attempts) times"
             )
         }
-        try await print(name, of: id, in: pool.database)
+        for log in logs { try await print(log.name, of: id, in: pool.database, to: log.to) }
     }
 }
 
-/// Copies an attachment to stdout as it comes.
-private func print(_ name: String, of id: String, in database: Database) async throws {
+/// Copies an attachment to a stream of ours as it comes.
+private func print(
+    _ name: String, of id: String, in database: Database, to handle: FileHandle = .standardOutput
+) async throws {
     for try await chunk in try await database.attachment(name, of: id).body {
-        FileHandle.standardOutput.write(Data(chunk))
+        handle.write(Data(chunk))
     }
 }

@@ -72,8 +72,7 @@ final class WorkProgress: Sendable {
                         "given_up": .array(report.givenUp.map(JSON.string)),
                         "released": .array(report.released.map(JSON.string)),
                     ],
-                    "took back \(report.returned.count) tokens of vanished workers, gave up \(report.givenUp.count), "
-                        + "\(report.released.count) became due")
+                    Self.words(report))
             case .waiting: emit(&state, ["event": "waiting"], "the pool is empty; waiting for more")
             case .trouble(let text): emit(&state, ["event": "trouble", "message": .string(text)], text)
             }
@@ -128,5 +127,13 @@ final class WorkProgress: Sendable {
             "\r\u{1B}[K\(state.running.count) running · \(state.done) done · \(state.failed) failed · "
             + String(format: "%.1f tokens/s", rate)
         FileHandle.standardError.write(Data(text.utf8))
+    }
+
+    /// What a sweep did, without what it did not do.
+    private static func words(_ report: SweepReport) -> String {
+        [
+            (report.returned.count, "taken back from vanished workers"), (report.givenUp.count, "given up"),
+            (report.released.count, "due again"),
+        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 }

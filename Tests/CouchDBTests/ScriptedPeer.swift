@@ -135,7 +135,15 @@ final class PeerConnection: Sendable {
     /// Reads at most so many bytes and drops them; the number, 0 at the end.
     func skip(_ count: Int) -> Int {
         var buffer = [UInt8](repeating: 0, count: count)
-        return max(0, recv(descriptor, &buffer, count, 0))
+        return receive(&buffer)
+    }
+
+    /// The number of bytes that came; 0 at the end. A signal is no end.
+    private func receive(_ buffer: inout [UInt8]) -> Int {
+        while true {
+            let received = recv(descriptor, &buffer, buffer.count, 0)
+            if received >= 0 || errno != EINTR { return max(0, received) }
+        }
     }
 
     private func take(_ count: Int, _ into: inout [UInt8]) -> Bool {
@@ -145,7 +153,7 @@ final class PeerConnection: Sendable {
         }
         if bytes.isEmpty {
             bytes = [UInt8](repeating: 0, count: 65536)
-            let received = recv(descriptor, &bytes, bytes.count, 0)
+            let received = receive(&bytes)
             guard received > 0 else { return false }
             bytes.removeLast(bytes.count - received)
         }
