@@ -36,7 +36,6 @@ private struct NaiveTree {
 
     mutating func stem(_ limit: Int) {
         let kept = Set(leaves.flatMap { path($0).prefix(limit) })
-        deleted.formIntersection(kept)
         parents = parents.filter { kept.contains($0.key) }.mapValues { $0.flatMap { kept.contains($0) ? $0 : nil } }
         // What was forgotten comes back, if it does, with what is said of it then.
         deleted.formIntersection(kept)
