@@ -51,8 +51,8 @@ final class ScriptedPeer: Sendable {
     }
 
     deinit {
+        // Ends the wait for connections; the thread that waits closes the descriptor, so that nobody else has it by then.
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
         if let path { unlink(path) }
     }
 
@@ -61,7 +61,11 @@ final class ScriptedPeer: Sendable {
             var number = 0
             while true {
                 let descriptor = accept(listener, nil, nil)
-                if descriptor < 0 { return }
+                if descriptor < 0 {
+                    if errno == EINTR || errno == ECONNABORTED { continue }
+                    close(listener)
+                    return
+                }
                 number += 1
                 let connection = PeerConnection(descriptor, number: number)
                 startThread { script(connection) }
