@@ -145,10 +145,7 @@ struct EditWriter {
         if let parent, parent != current.winner { try markAsReplaced(parent, of: current) }
         if winner.revision == current.winner {
             try keep(revision, of: current, encodedAttachments, prepared.body)
-            try SQLStatement(
-                database, "UPDATE documents SET sequence = ?, leaves = ?, tree = ? WHERE sequence = ?"
-            )
-            .bind(1, state.sequence).bind(2, leaves.count).bind(3, encodedTree).bind(4, current.sequence).run()
+            try moveRow(of: current, leaves: leaves.count, encodedTree)
             return .saved(revision, sequence: state.sequence)
         }
         try moveWinnerAside(of: current, isLeaf: leaves.contains { $0.revision == current.winner })
@@ -158,6 +155,21 @@ struct EditWriter {
             try keep(revision, of: current, encodedAttachments, prepared.body)
             (winnersAttachments, body) = try takeBack(winner.revision, of: current)
         }
+        try moveRow(of: current, leaves: leaves.count, encodedTree, to: winner, winnersAttachments, body)
+        return .saved(revision, sequence: state.sequence)
+    }
+
+    /// Puts a document whose winner stays at the end of the sequence log.
+    mutating func moveRow(of current: StoredDocument, leaves: Int, _ encodedTree: [UInt8]?) throws {
+        try SQLStatement(database, "UPDATE documents SET sequence = ?, leaves = ?, tree = ? WHERE sequence = ?")
+            .bind(1, state.sequence).bind(2, leaves).bind(3, encodedTree).bind(4, current.sequence).run()
+    }
+
+    /// Puts a document at the end of the sequence log with another winner.
+    mutating func moveRow(
+        of current: StoredDocument, leaves: Int, _ encodedTree: [UInt8]?, to winner: RevisionTree.Leaf,
+        _ attachments: [UInt8]?, _ body: [UInt8]
+    ) throws {
         try SQLStatement(
             database,
             """
@@ -165,15 +177,14 @@ struct EditWriter {
             WHERE sequence = ?
             """
         )
-        .bind(1, state.sequence).bind(2, winner.isDeleted ? 1 : 0).bind(3, leaves.count)
-        .bind(4, winner.revision.encoded).bind(5, encodedTree).bind(6, winnersAttachments).bind(7, body)
+        .bind(1, state.sequence).bind(2, winner.isDeleted ? 1 : 0).bind(3, leaves)
+        .bind(4, winner.revision.encoded).bind(5, encodedTree).bind(6, attachments).bind(7, body)
         .bind(8, current.sequence).run()
         state.bodyBytes += body.count
         if winner.isDeleted != current.isDeleted {
             state.documents += winner.isDeleted ? -1 : 1
             state.deleted += winner.isDeleted ? 1 : -1
         }
-        return .saved(revision, sequence: state.sequence)
     }
 
     /// Copies the winner's body to where replaced ones and losers are kept.

@@ -46,25 +46,10 @@ extension EditWriter {
         let winner = leaves[0]
         let encodedTree = tree.count > 1 ? tree.encoded() : nil
         guard wasPurged else {
-            try SQLStatement(database, "UPDATE documents SET sequence = ?, leaves = ?, tree = ? WHERE sequence = ?")
-                .bind(1, state.sequence).bind(2, leaves.count).bind(3, encodedTree).bind(4, current.sequence).run()
+            try moveRow(of: current, leaves: leaves.count, encodedTree)
             return
         }
         let (attachments, body) = try takeBack(winner.revision, of: current)
-        try SQLStatement(
-            database,
-            """
-            UPDATE documents SET sequence = ?, deleted = ?, leaves = ?, revision = ?, tree = ?, attachments = ?, body = ?
-            WHERE sequence = ?
-            """
-        )
-        .bind(1, state.sequence).bind(2, winner.isDeleted ? 1 : 0).bind(3, leaves.count)
-        .bind(4, winner.revision.encoded).bind(5, encodedTree).bind(6, attachments).bind(7, body)
-        .bind(8, current.sequence).run()
-        state.bodyBytes += body.count
-        if winner.isDeleted != current.isDeleted {
-            state.documents += winner.isDeleted ? -1 : 1
-            state.deleted += winner.isDeleted ? 1 : -1
-        }
+        try moveRow(of: current, leaves: leaves.count, encodedTree, to: winner, attachments, body)
     }
 }

@@ -17,8 +17,8 @@ struct InitCommand: AsyncParsableCommand {
         let database = try await server.createDatabaseIfMissing(settings.database)
         var pushed: [JSON] = []
         for design in DesignDocuments.all {
-            let outcome = try await database.push(design)
-            pushed.append(["design": .string(design.name), "outcome": .string("\(outcome)")])
+            let outcome = try await database.push(design).word
+            pushed.append(["design": .string(design.name), "outcome": .string(outcome)])
             options.output.say("design document \"\(design.name)\": \(outcome)")
         }
         options.output.answer(

@@ -33,13 +33,7 @@ struct ViewsPushCommand: AsyncParsableCommand {
         let database = try options.poolDatabase()
         var rows: [[String]] = []
         for design in try source.designs() {
-            let outcome =
-                switch try await database.push(design) {
-                case .unchanged: "unchanged"
-                case .created: "created"
-                case .updated: "updated"
-                }
-            rows.append([design.name, outcome, String(design.views.count)])
+            rows.append([design.name, try await database.push(design).word, String(design.views.count)])
         }
         options.output.table(["design", "outcome", "views"], rows)
     }
@@ -106,5 +100,16 @@ extension DesignDocument {
         }
         for (name, value) in document.fields where !name.hasPrefix("_") { add(value, name) }
         return result
+    }
+}
+
+extension PushOutcome {
+    /// What was done, for people.
+    var word: String {
+        switch self {
+        case .unchanged: "unchanged"
+        case .created: "created"
+        case .updated: "updated"
+        }
     }
 }

@@ -82,8 +82,6 @@ struct ViewRoutes: Sendable {
         query.groupLevel = options.groupLevel
         query.includesDocuments = options.includesDocuments
         query.includesConflicts = options.conflicts
-        query.includesAttachments = options.attachments
-        query.includesUpdateSequence = options.updateSequence
         switch options.update {
         case .before: query.update = .before
         case .afterwards: query.update = .lazy

@@ -52,10 +52,6 @@ package struct ViewIndexQuery: Sendable {
     package var includesDocuments = false
     /// Whether conflicts are asked for, with the same meaning.
     package var includesConflicts = false
-    /// Whether attachments' content is asked for; nothing to the index.
-    package var includesAttachments = false
-    /// Whether the answer says how far the index was (`update_seq`).
-    package var includesUpdateSequence = false
 
     package init() {}
 
