@@ -19,20 +19,22 @@ final class DatabaseCore: Sendable {
     let name: String
     let path: String
     let pool: DatabasePool
+    private let shortReads: ReadQueue
     let attachmentStore: AttachmentStore
     let signal: ChangeSignal
     /// Protects ``Published``.
     let published: Mutex<Published>
 
-    init(name: String, path: String, attachmentsFolder: String, settings: [(String, String)]) throws {
+    init(name: String, path: String, attachmentsFolder: String) throws {
         self.name = name
         self.path = path
         do {
-            let pool = try DatabaseFile.open(path: path, label: name, settings: settings)
+            let pool = try DatabaseFile.open(path: path, label: name)
             let (state, settings) = try pool.read { database in
                 (try DatabaseState(reading: database), try DatabaseSettings(reading: database))
             }
             self.pool = pool
+            shortReads = ReadQueue(pool: pool, label: name)
             attachmentStore = AttachmentStore(folder: attachmentsFolder)
             signal = ChangeSignal(sequence: state.sequence)
             published = Mutex(Published(state: state, settings: settings))
@@ -56,6 +58,18 @@ final class DatabaseCore: Sendable {
         try refuseWhenClosed()
         do {
             return try await pool.read { database in try body(DocumentRows(database: database)) }
+        } catch {
+            try refuseWhenClosed()
+            throw StoreError.wrapping(error, attempt: "read database \"\(name)\"")
+        }
+    }
+
+    /// Reads a few rows from a snapshot that others may share.
+    func readShortly<Value: Sendable>(_ body: @escaping @Sendable (DocumentRows) throws -> Value) async throws -> Value
+    {
+        try refuseWhenClosed()
+        do {
+            return try await shortReads.perform(body)
         } catch {
             try refuseWhenClosed()
             throw StoreError.wrapping(error, attempt: "read database \"\(name)\"")

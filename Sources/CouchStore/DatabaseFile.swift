@@ -52,7 +52,7 @@ enum DatabaseFile {
     }
 
     /// Opens the file, and makes its tables when it is new.
-    static func open(path: String, label: String, settings: [(String, String)]) throws -> DatabasePool {
+    static func open(path: String, label: String, settings: [(String, String)] = []) throws -> DatabasePool {
         let pool = try DatabasePool(path: path, configuration: configuration(label: label))
         try pool.write { database in
             let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0

@@ -1,5 +1,6 @@
 import CouchDocument
 import Dispatch
+import GRDB
 import Logging
 import Synchronization
 
@@ -23,6 +24,9 @@ package final class Store: Sendable {
         var isClosed = false
     }
 
+    /// Ends the names of files that are still being made.
+    private static let unfinished = ".new"
+
     /// 32 hex digits that no other store has.
     package let uuid: String
     /// The folder.
@@ -43,7 +47,9 @@ package final class Store: Sendable {
         self.folder = folder
         self.logger = logger
         var names: Set<String> = []
-        for file in try namesInFolder(folder + "/databases") where file.hasSuffix(".db") {
+        for file in try namesInFolder(folder + "/databases") {
+            if file.contains(Self.unfinished) { unlink("\(folder)/databases/\(file)") }
+            guard file.hasSuffix(".db") else { continue }
             guard let name = DatabaseName.name(fileName: file.dropLast(3)) else { continue }
             names.insert(name)
         }
@@ -74,7 +80,7 @@ package final class Store: Sendable {
         return try await perform {
             // It can have been deleted while this waited for its turn.
             guard self.state.withLock({ $0.names.contains(name) }) else { return nil }
-            return try self.open(name, settings: [])
+            return try self.open(name)
         }
     }
 
@@ -90,14 +96,13 @@ package final class Store: Sendable {
                 throw StoreError(.exists, "The database could not be created, the file already exists.")
             }
             try self.removeRemains(of: name)
-            let database = try self.open(
+            try self.makeFile(
                 name,
                 settings: [
                     ("uuid", StoreFile.newIdentifier()), ("created", String(time(nil))),
                     ("security", security.description),
                 ])
-            try synchronizeFolder(self.folder + "/databases")
-            return database
+            return try self.open(name)
         }
     }
 
@@ -169,12 +174,27 @@ package final class Store: Sendable {
         }
     }
 
-    private func open(_ name: String, settings: [(String, String)]) throws -> StoredDatabase {
+    /// Makes the file under another name first: a full disk or a crash leaves no half database.
+    private func makeFile(_ name: String, settings: [(String, String)]) throws {
+        let path = path(name)
+        let temporary = path + Self.unfinished
+        do {
+            let pool = try DatabaseFile.open(path: temporary, label: name, settings: settings)
+            try pool.close()
+            guard rename(temporary, path) == 0 else { throw StoreError.system("rename \(temporary) to", path) }
+            try synchronizeFolder(folder + "/databases")
+        } catch {
+            for suffix in ["", "-wal", "-shm"] { unlink(temporary + suffix) }
+            throw StoreError.wrapping(error, attempt: "make database \"\(name)\" in \(path)")
+        }
+    }
+
+    private func open(_ name: String) throws -> StoredDatabase {
         if let opened = state.withLock({ $0.opened[name] }) { return opened }
         let file = DatabaseName.fileName(name)
         let database = try StoredDatabase(
             name: name, path: path(name), attachmentsFolder: "\(folder)/attachments/\(file)",
-            viewsFolder: "\(folder)/views/\(file)", settings: settings, logger: logger)
+            viewsFolder: "\(folder)/views/\(file)", logger: logger)
         try database.core.attachmentStore.removeAbandonedUploads()
         try state.withLock { state in
             if state.isClosed { throw StoreError(.closed, "The store is closed.") }

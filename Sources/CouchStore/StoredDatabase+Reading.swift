@@ -2,10 +2,13 @@ import CouchDocument
 import Synchronization
 
 extension StoredDatabase {
+    /// Reads of up to this many documents share snapshots with others; longer ones get a connection for themselves.
+    private static let shortListLength = 128
+
     /// A revision of a document; the winner, deleted or not, when none is named. `nil`: no such document, or the
     /// revision is not known or its body is gone.
     package func read(_ id: String, revision: Revision? = nil) async throws -> StoredDocument? {
-        try await core.read { rows in
+        try await core.readShortly { rows in
             guard let document = try rows.winner(id) else { return nil }
             guard let revision else { return document }
             return try rows.revision(revision, of: document)
@@ -14,18 +17,24 @@ extension StoredDatabase {
 
     /// The winners of these documents in one snapshot, in the order asked; `nil` for those that do not exist.
     package func read(ids: [String]) async throws -> [StoredDocument?] {
-        try await core.read { rows in try ids.map { try rows.winner($0) } }
+        if ids.count <= Self.shortListLength {
+            return try await core.readShortly { rows in try ids.map { try rows.winner($0) } }
+        }
+        return try await core.read { rows in try ids.map { try rows.winner($0) } }
     }
 
     /// Revisions of documents in one snapshot, a list for each request (`_bulk_get`, `open_revs`). The list is empty when
     /// the leaves of an unknown document were asked for.
     package func read(_ requests: [RevisionRequest]) async throws -> [[OpenRevision]] {
-        try await core.read { rows in try requests.map { try rows.open($0) } }
+        if requests.count <= Self.shortListLength {
+            return try await core.readShortly { rows in try requests.map { try rows.open($0) } }
+        }
+        return try await core.read { rows in try requests.map { try rows.open($0) } }
     }
 
     /// The revision and its ancestors with what is left of each (`_revs_info`), newest first.
     package func revisionStatuses(of id: String, revision: Revision) async throws -> [RevisionStatus] {
-        try await core.read { try $0.statuses(of: id, revision: revision) }
+        try await core.readShortly { try $0.statuses(of: id, revision: revision) }
     }
 
     /// Which of these revisions are not here (`_revs_diff`); documents with none missing are left out.
@@ -35,7 +44,10 @@ extension StoredDatabase {
 
     /// Documents by id.
     package func allDocuments(_ query: AllDocumentsQuery) async throws -> AllDocumentsPage {
-        try await core.read { try $0.all(query) }
+        if query.limit <= Self.shortListLength && query.skip <= Self.shortListLength && !query.wantsOffset {
+            return try await core.readShortly { try $0.all(query) }
+        }
+        return try await core.read { try $0.all(query) }
     }
 
     /// The design documents that are not deleted, in the order of their ids. Kept in memory until one changes.
@@ -63,7 +75,10 @@ extension StoredDatabase {
 
     /// A page of the sequence log.
     package func changes(_ range: ChangesRange) async throws -> ChangesPage {
-        try await core.read { try $0.changes(range) }
+        if range.limit <= Self.shortListLength && range.ids == nil {
+            return try await core.readShortly { try $0.changes(range) }
+        }
+        return try await core.read { try $0.changes(range) }
     }
 
     /// The number of documents whose latest change is after that sequence: `pending`.
@@ -87,7 +102,9 @@ extension StoredDatabase {
     // MARK: Local documents
 
     /// A `_local/` document; `nil` when there is none. `id` with its `_local/`.
-    package func localDocument(_ id: String) async throws -> Document? { try await core.read { try $0.local(id) } }
+    package func localDocument(_ id: String) async throws -> Document? {
+        try await core.readShortly { try $0.local(id) }
+    }
 
     /// Local documents in order of id.
     package func localDocuments(_ query: AllDocumentsQuery) async throws -> [Document] {
@@ -102,7 +119,7 @@ extension StoredDatabase {
     /// The stored bytes of an attachment, read as they are asked for.
     package func content(of attachment: StoredAttachment) async throws -> AttachmentContent {
         let store = core.attachmentStore
-        return try await core.read { rows in
+        return try await core.readShortly { rows in
             let row = try SQLStatement(rows.database, "SELECT bytes FROM contents WHERE md5 = ? AND length = ?")
                 .bind(1, attachment.md5).bind(2, attachment.storedLength)
             defer { row.reset() }

@@ -66,7 +66,7 @@ extension StoredDatabase {
         case .follows(let parent):
             follows = parent.map { [$0] } ?? []
             // What can not be written now never can: what was replaced stays replaced.
-            let known = try await core.read { rows -> (isConflict: Bool, document: StoredDocument?) in
+            let known = try await core.readShortly { rows -> (isConflict: Bool, document: StoredDocument?) in
                 guard let winner = try rows.winner(edit.id) else { return (false, nil) }
                 guard let parent else { return (!winner.isDeleted, nil) }
                 guard winner.tree.isLeaf(parent) else { return (true, nil) }
@@ -76,7 +76,7 @@ extension StoredDatabase {
             old = known.document
         case .replicated(let path):
             follows = path
-            old = try await core.read { rows in
+            old = try await core.readShortly { rows in
                 guard path.count > 1, let winner = try rows.winner(edit.id) else { return nil }
                 return try rows.revision(path[1], of: winner)
             }

@@ -32,14 +32,11 @@ package final class StoredDatabase: Sendable {
     private let madeViews = Mutex<ViewIndexes?>(nil)
 
     /// Opens the database in that file.
-    ///
-    /// - Parameter settings: Of a new database.
     init(
-        name: String, path: String, attachmentsFolder: String, viewsFolder: String, settings: [(String, String)],
-        logger: Logger
+        name: String, path: String, attachmentsFolder: String, viewsFolder: String, logger: Logger
     ) throws {
         let core = try DatabaseCore(
-            name: name, path: path, attachmentsFolder: attachmentsFolder, settings: settings)
+            name: name, path: path, attachmentsFolder: attachmentsFolder)
         self.name = name
         self.core = core
         self.logger = logger
