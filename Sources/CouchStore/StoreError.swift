@@ -30,8 +30,6 @@ package struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     package static let conflict = StoreError(.conflict, "Document update conflict.")
     /// No such document or revision.
     package static let missing = StoreError(.notFound, "missing")
-    /// The winner is a tombstone.
-    package static let deleted = StoreError(.notFound, "deleted")
 }
 
 extension StoreError.Code {
@@ -43,20 +41,12 @@ extension StoreError.Code {
     package static let exists = Self("file_exists", status: 412)
     /// The request can not be understood.
     package static let badRequest = Self("bad_request", status: 400)
-    /// A member whose name starts with `_` and that CouchDB does not know or can not read.
-    package static let documentValidation = Self("doc_validation", status: 400)
-    /// A document id that may not be.
-    package static let illegalDocumentID = Self("illegal_docid", status: 400)
     /// A database name that may not be.
     package static let illegalDatabaseName = Self("illegal_database_name", status: 400)
     /// An attachment stub without an attachment behind it.
     package static let missingStub = Self("missing_stub", status: 412)
     /// A validation function said no.
     package static let forbidden = Self("forbidden", status: 403)
-    /// A validation function wants somebody else.
-    package static let unauthorized = Self("unauthorized", status: 401)
-    /// More bytes than the store takes.
-    package static let tooLarge = Self("too_large", status: 413)
     /// Another process holds the folder.
     package static let locked = Self("locked", status: 500)
     /// The folder or disk can not be written to; reading goes on.

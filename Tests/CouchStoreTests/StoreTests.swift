@@ -122,6 +122,20 @@ struct StoreTests {
         try FileManager.default.removeItem(atPath: temporary.folder)
     }
 
+    @Test("a database whose making was cut short is not there, and can be made")
+    func unfinishedDatabase() async throws {
+        let temporary = try await TemporaryStore()
+        await temporary.store.close()
+        let file = temporary.folder + "/databases/half.db.new"
+        #expect(FileManager.default.createFile(atPath: file, contents: Data(count: 4096)))
+        let again = try await Store.open(folder: temporary.folder, logger: logger)
+        #expect(again.databaseNames().isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: file))
+        try await again.createDatabase("half").put("a")
+        await again.close()
+        try FileManager.default.removeItem(atPath: temporary.folder)
+    }
+
     @Test("names of databases follow CouchDB's rules")
     func names() async throws {
         let temporary = try await TemporaryStore()
