@@ -17,13 +17,28 @@ public struct JSONObject: Sendable {
     /// An object of these members, in this order. A repeated name keeps its last value and its last place, as CouchDB
     /// does with `{"a":1,"b":2,"a":3}`.
     public init(_ members: some Sequence<(String, JSON)>) {
-        for (name, value) in members { appendLast(name, value) }
+        self.init(lastOf: members.map { (name: $0.0, value: $0.1) })
     }
 
-    /// Adds a member at the end; an earlier one of that name goes.
-    mutating func appendLast(_ name: String, _ value: JSON) {
-        if position(of: name) != nil { removeValue(forName: name) }
-        append(name, value)
+    /// The same for members that are gathered already. Costs one pass, however often names are repeated.
+    init(lastOf members: [Member]) {
+        if members.count <= Self.scanLimit {
+            for (name, value) in members {
+                storage.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
+                storage.append((name, value))
+            }
+            return
+        }
+        var last: [MemberName: Int] = [:]
+        last.reserveCapacity(members.count)
+        for (position, member) in members.enumerated() { last[MemberName(member.name)] = position }
+        if last.count == members.count {
+            storage = members
+            positions = last
+            return
+        }
+        storage = last.values.sorted().map { members[$0] }
+        if storage.count > Self.scanLimit { notePositions() }
     }
 
     private mutating func append(_ name: String, _ value: JSON) {
@@ -133,6 +148,7 @@ private struct MemberName: Hashable {
     static func == (left: MemberName, right: MemberName) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
 
     func hash(into hasher: inout Hasher) {
-        for unit in text.utf8 { hasher.combine(unit) }
+        var text = text
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
 }

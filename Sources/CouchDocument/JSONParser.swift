@@ -21,10 +21,13 @@ extension JSON {
     /// Arrays and objects nested deeper than this are refused, so that no text can exhaust a stack.
     public static let maximumDepth = 1000
 
+    /// Numbers written with more digits than this are refused, for the work on them grows with the square of their length.
+    public static let maximumNumberLength = 10_000
+
     /// Reads one JSON value that fills the whole text (white space around it is fine).
     ///
     /// Strict: RFC 8259 grammar, valid UTF-8, no lone surrogates, no control characters in strings. Of a repeated member
-    /// the last one stays, in its last place.
+    /// the last one stays, in its last place. Costs no more than a few passes over the text, whatever it says.
     ///
     /// - Throws: ``JSONError`` with the offset of the first bad byte.
     public init(parsing bytes: some Sequence<UInt8>, numbers: JSONNumberPolicy = .verbatim) throws(JSONError) {
@@ -136,10 +139,10 @@ struct JSONParser {
     private mutating func object() throws(JSONError) -> JSON {
         try enter()
         defer { depth -= 1 }
-        var members = JSONObject()
+        var members: [JSONObject.Member] = []
         if current == UInt8(ascii: "}") {
             position += 1
-            return .object(members)
+            return .object([:])
         }
         while true {
             skipSpace()
@@ -148,13 +151,13 @@ struct JSONParser {
             skipSpace()
             guard current == UInt8(ascii: ":") else { throw failure("expected :") }
             position += 1
-            members.appendLast(name, try value())
+            members.append((name, try value()))
             skipSpace()
             switch current {
             case UInt8(ascii: ","): position += 1
             case UInt8(ascii: "}"):
                 position += 1
-                return .object(members)
+                return .object(JSONObject(lastOf: members))
             default: throw failure("expected , or }")
             }
         }
@@ -273,6 +276,9 @@ struct JSONParser {
             try digits()
         }
         if isInteger, let value = integer(start..<position) { return .integer(value) }
+        guard position - start <= JSON.maximumNumberLength else {
+            throw JSONError(offset: start, reason: "number of more than \(JSON.maximumNumberLength) characters")
+        }
         let literal = JSONDecimal(validated: String(decoding: bytes[start..<position], as: UTF8.self))
         if isInteger || numbers == .verbatim { return .decimal(literal) }
         guard let canonical = JSONDecimal(literal.doubleValue) else {

@@ -11,13 +11,16 @@ public struct Revision: Hashable, Sendable {
         self.hash = hash
     }
 
+    /// The greatest generation that is read. No history gets there by edits, and beyond it counting on would overflow.
+    public static let maximumGeneration = 1 << 53
+
     /// Reads `N-text`. `nil` when that is not what it is: no number, no dash or nothing behind it.
     public init?(_ text: some StringProtocol) {
         guard let dash = text.firstIndex(of: "-") else { return nil }
         let number = text[..<dash]
         let rest = text[text.index(after: dash)...]
         guard !rest.isEmpty, !number.isEmpty, number.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let generation = Int(number)
+            let generation = Int(number), generation <= Self.maximumGeneration
         else { return nil }
         self.init(generation: generation, hash: String(rest))
     }

@@ -126,16 +126,24 @@ private struct ErlangTerm {
 
     /// An integer beyond 64 bits, from its decimal digits.
     mutating func integer(text: String) {
-        var digits: [UInt8] = []
-        for character in text.utf8 where character != UInt8(ascii: "-") {
-            var carry = UInt(character - 0x30)
-            for index in digits.indices {
-                carry += UInt(digits[index]) * 10
-                digits[index] = UInt8(truncatingIfNeeded: carry)
-                carry >>= 8
+        // Eighteen digits at a time into words of 64 bits, lowest first.
+        var words: [UInt64] = []
+        var rest = Array(text.utf8.drop { $0 == UInt8(ascii: "-") })[...]
+        while !rest.isEmpty {
+            let group = rest.prefix(rest.count % 18 == 0 ? 18 : rest.count % 18)
+            rest = rest.dropFirst(group.count)
+            var carry = group.reduce(UInt64(0)) { $0 * 10 + UInt64($1 - 0x30) }
+            let scale = group.reduce(UInt64(1)) { power, _ in power * 10 }
+            for index in words.indices {
+                let product = words[index].multipliedFullWidth(by: scale)
+                let (low, overflow) = product.low.addingReportingOverflow(carry)
+                words[index] = low
+                carry = product.high + (overflow ? 1 : 0)
             }
-            if carry > 0 { digits.append(UInt8(carry)) }
+            if carry > 0 { words.append(carry) }
         }
+        var digits = words.flatMap { word in withUnsafeBytes(of: word.littleEndian, Array.init) }
+        while digits.last == 0 { digits.removeLast() }
         large(digits, isNegative: text.hasPrefix("-"))
     }
 

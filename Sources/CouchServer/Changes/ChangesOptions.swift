@@ -25,6 +25,9 @@ struct ChangesOptions: Sendable {
     /// Milliseconds without a change after which a feed ends.
     var timeout = 60_000
 
+    /// A day: what a clock can wait for without overflow.
+    private static let longestHeartbeat = 86_400_000
+
     /// Reads the query of a request; the body of a POST says nothing here but to filters.
     init(_ call: Call, database: StoredDatabase) throws {
         let query = call.query
@@ -69,7 +72,7 @@ struct ChangesOptions: Sendable {
                 throw Refusal.badRequest(
                     "Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
             }
-            heartbeat = number
+            heartbeat = min(number, Self.longestHeartbeat)
         }
         if let text = query["timeout"] {
             guard let number = Int(text), number >= 0 else { throw Self.crash("timeout") }
@@ -87,7 +90,7 @@ struct ChangesOptions: Sendable {
         guard let number = SequenceText.number(bare) else {
             throw .badRequest("Malformed sequence supplied in 'since' parameter.")
         }
-        return number
+        return min(number, Query.greatestInteger)
     }
 
     /// How a document is shown with its change.

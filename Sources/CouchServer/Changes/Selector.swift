@@ -199,7 +199,9 @@ extension Selector.Test {
             return list.contains { item in candidates.contains { Self.order($0, item) == .equal } }
         case .notIn(let list): return !list.contains { Self.order(value, $0) == .equal }
         case .size(let count): return value.arrayValue?.count == count
-        case .mod(let divisor, let rest): return value.intValue.map { $0 % divisor == rest } ?? false
+        case .mod(let divisor, let rest):
+            return value.intValue.map { $0.remainderReportingOverflow(dividingBy: divisor).partialValue == rest }
+                ?? false
         case .regex(let pattern): return value.stringValue.map(pattern.matches) ?? false
         case .beginsWith(let start):
             return value.stringValue.map { $0.utf8.starts(with: start.utf8) } ?? false

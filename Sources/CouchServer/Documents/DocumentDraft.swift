@@ -86,7 +86,7 @@ struct DocumentDraft: Sendable {
     }
 
     private static func history(_ value: JSON) throws(Refusal) -> [Revision] {
-        guard let start = value["start"]?.intValue, start >= 0 else {
+        guard let start = value["start"]?.intValue, (0...Revision.maximumGeneration).contains(start) else {
             throw Refusal(400, "doc_validation", "_revisions.start isn't an integer.")
         }
         guard let ids = value["ids"]?.arrayValue else {

@@ -18,6 +18,7 @@ struct MultipartReader<Chunks: AsyncIteratorProtocol> where Chunks.Element == By
     private let mark: [UInt8]
     private var buffer: [UInt8]
     private var isAtEnd = false
+    private static var longestHead: Int { 64 << 10 }
 
     /// - Parameter boundary: From the Content-Type.
     init(_ chunks: Chunks, boundary: String) {
@@ -44,7 +45,11 @@ struct MultipartReader<Chunks: AsyncIteratorProtocol> where Chunks.Element == By
                     isAtEnd = true
                     return nil
                 }
-                if let end = Self.find(Array("\r\n\r\n".utf8), in: buffer, from: start) {
+                let end = Self.find(Array("\r\n\r\n".utf8), in: buffer, from: start)
+                if (end ?? buffer.count) - start > Self.longestHead {
+                    throw Refusal.badRequest("the headers of a part are longer than \(Self.longestHead) bytes")
+                }
+                if let end {
                     let head = String(decoding: buffer[start..<end], as: UTF8.self)
                     buffer.removeFirst(end + 4)
                     var headers: [String: String] = [:]

@@ -16,7 +16,8 @@ struct MultipartWriter: Sendable {
 
     private mutating func begin(_ headers: [(String, String)]) {
         text("--\(boundary)\r\n")
-        for (name, value) in headers { text("\(name): \(value)\r\n") }
+        // A name or a type with a line break in it must not end the header.
+        for (name, value) in headers { text("\(name): \(String(value.map { $0.isNewline ? " " : $0 }))\r\n") }
         text("\r\n")
     }
 

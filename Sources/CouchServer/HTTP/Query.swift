@@ -46,8 +46,11 @@ package struct Query: Sendable {
             throw .queryParse("Invalid value for integer: \(JSON.string(text))")
         }
         if number < 0 { throw .queryParse("Invalid value for positive integer: \(JSON.string(text))") }
-        return number
+        return min(number, greatestInteger)
     }
+
+    /// Greater numbers mean the same, and no sum with this one overflows.
+    static let greatestInteger = 1 << 53
 
     /// A value that must be `true` or `false` (in any case, as CouchDB reads them).
     func boolean(_ name: String) throws -> Bool? {

@@ -37,16 +37,27 @@ enum AttachmentRange {
         }
     }
 
+    private static let mostRanges = 10
+
+    /// A number without sign; beyond 64 bits it is just beyond every end.
+    private static func position(_ text: Substring) -> Int? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return Int(text) ?? .max
+    }
+
     private static func parse(_ header: String, length: Int) throws(Refusal) -> [Range<Int>]? {
         guard header.hasPrefix("bytes=") else { return nil }
         let outside = Refusal(
             416, "requested_range_not_satisfiable", "Requested range not satisfiable",
             headers: [("Content-Range", "bytes */\(length)")])
         var ranges: [Range<Int>] = []
-        for part in header.dropFirst(6).split(separator: ",") {
+        let parts = header.dropFirst(6).split(separator: ",")
+        // As CouchDB does (chttpd_db.erl): a header of many ranges would have the file sent many times over.
+        if parts.count >= mostRanges { return nil }
+        for part in parts {
             let ends = part.filter { $0 != " " }.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
             guard ends.count == 2 else { return nil }
-            switch (Int(ends[0]), Int(ends[1])) {
+            switch (position(ends[0]), position(ends[1])) {
             case (nil, let count?) where ends[0].isEmpty:
                 if count == 0 { throw outside }
                 ranges.append(max(0, length - count)..<length)
@@ -56,7 +67,7 @@ enum AttachmentRange {
                 ranges.append(first..<length)
             case (let first?, let last?):
                 if first >= length || last < first { throw outside }
-                ranges.append(first..<min(length, last + 1))
+                ranges.append(first..<min(length - 1, last) + 1)
             default: return nil
             }
         }

@@ -78,7 +78,7 @@ struct RowOptions: Sendable {
             case .text(let text): return try Query.integer(text)
             case .json(.integer(let number)):
                 if number < 0 { throw .queryParse("Invalid value for positive integer: \(number)") }
-                return number
+                return min(number, Query.greatestInteger)
             case .json(.string(let text)): throw .queryParse("Invalid value for integer: <<\(JSON.string(text))>>")
             case .json(let value): throw .queryParse("Invalid value for integer: \(value)")
             }

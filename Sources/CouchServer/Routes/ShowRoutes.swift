@@ -33,7 +33,7 @@ struct ShowRoutes: Sendable {
         }
         let response = try await here.database.views.functions.show(
             name, of: design, document: document, request: try await request(documentID.isEmpty ? nil : documentID))
-        return tagged(UpdateRoutes.answer(response, revision: nil, id: nil))
+        return tagged(try UpdateRoutes.answer(response, revision: nil, id: nil))
     }
 
     private func list(_ name: String, _ design: DesignDocument, _ place: [String]) async throws -> Answer {
@@ -64,7 +64,7 @@ struct ShowRoutes: Sendable {
         wrapped.document["updates"] = [.init(name): .string(Self.wrapper(source))]
         let update = try await here.database.views.functions
             .update(name, of: wrapped, document: nil, request: .object(request))
-        return tagged(UpdateRoutes.answer(update.response, revision: nil, id: nil))
+        return tagged(try UpdateRoutes.answer(update.response, revision: nil, id: nil))
     }
 
     private static func wrapper(_ source: String) -> String {

@@ -36,10 +36,13 @@ struct UpdateRoutes: Sendable {
             revision = try await DocumentWriter(here: here).save(try draft.edit(isReplicated: false))
             savedID = id
         }
-        return Self.answer(update.response, revision: revision, id: savedID)
+        return try Self.answer(update.response, revision: revision, id: savedID)
     }
 
-    static func answer(_ response: JSONObject, revision: Revision?, id: String?) -> Answer {
+    /// Headers that say how the answer is sent, which is not the function's to decide.
+    private static let framing: Set<HTTPField.Name> = [.contentLength, .transferEncoding, .connection]
+
+    static func answer(_ response: JSONObject, revision: Revision?, id: String?) throws(Refusal) -> Answer {
         var type = "text/html; charset=utf-8"
         var body: [UInt8] = []
         if let json = response["json"] {
@@ -52,9 +55,12 @@ struct UpdateRoutes: Sendable {
             body = Array(text.utf8)
         }
         let status = response["code"]?.intValue ?? (revision == nil ? 200 : 201)
+        guard (200...599).contains(status) else {
+            throw Refusal(500, "internal_server_error", "the function answered with the status \(status)")
+        }
         var answer = Answer(status, contentType: type, .bytes(body))
         for (name, value) in response["headers"]?.objectValue ?? [:] {
-            guard let field = HTTPField.Name(name) else { continue }
+            guard let field = HTTPField.Name(name), !framing.contains(field) else { continue }
             answer.headers[field] = value.stringValue ?? value.description
         }
         if let revision {

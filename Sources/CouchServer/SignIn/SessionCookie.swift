@@ -26,7 +26,9 @@ struct SessionCookie: Sendable {
         guard let data = Data(base64Encoded: String(text)) else { throw malformed }
         let parts = data.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3, let user = String(validating: parts[0], as: UTF8.self),
-            let time = String(validating: parts[1], as: UTF8.self), let issued = Int(time, radix: 16)
+            let time = String(validating: parts[1], as: UTF8.self), let issued = Int(time, radix: 16),
+            // Far beyond any clock, and no sum with it overflows.
+            (0..<1 << 40).contains(issued)
         else { throw malformed }
         self.user = user
         self.issued = issued
