@@ -20,7 +20,9 @@ extension EditWriter {
             }
         var next = 1
         if let stated {
-            guard let number = Int(stated.hash), (0..<Revision.maximumGeneration).contains(number) else { return .failed(StoreError(.badRequest, "Invalid rev format")) }
+            guard let number = Int(stated.hash), (0..<Revision.maximumGeneration).contains(number) else {
+                return .failed(StoreError(.badRequest, "Invalid rev format"))
+            }
             next = number + 1
         }
         try SQLStatement(database, "INSERT OR REPLACE INTO local_documents (id, revision, body) VALUES (?, ?, ?)")
