@@ -42,7 +42,10 @@ extension Database {
         }
         writer.raw(newEdits ? "]}" : #"],"new_edits":false}"#)
         let response = try await server.perform(
-            Call("POST", path("_bulk_docs"), headers: Call.jsonType, body: .bytes(writer.take())))
+            Call(
+                "POST", path("_bulk_docs"), headers: Call.jsonType, body: .bytes(writer.take()),
+                // Revisions that are there already are taken once more without effect.
+                repeatability: newEdits ? nil : .safe))
         let rows = try response.array()
         return try newEdits
             ? outcomes(rows, for: documents, in: response) : replicated(rows, of: documents, in: response)

@@ -21,6 +21,8 @@ public struct DocumentOptions: OptionSet, Sendable {
     public static let latest = DocumentOptions(rawValue: 32)
     /// The content of the attachments as base64, in place of stubs.
     public static let attachments = DocumentOptions(rawValue: 64)
+    /// `encoding` and `encoded_length` in attachment stubs (`att_encoding_info`).
+    public static let attachmentEncodings = DocumentOptions(rawValue: 128)
 
     var query: [(String, String)] {
         var query: [(String, String)] = []
@@ -34,6 +36,7 @@ public struct DocumentOptions: OptionSet, Sendable {
         add(.localSequence, "local_seq")
         add(.latest, "latest")
         add(.attachments, "attachments")
+        add(.attachmentEncodings, "att_encoding_info")
         return query
     }
 }

@@ -117,6 +117,7 @@ extension Server {
         func add(_ name: String, _ value: String) {
             if !headers.contains(where: { $0.0.lowercased() == name.lowercased() }) { headers.append((name, value)) }
         }
+        for (name, value) in configuration.headers { add(name, value) }
         add("Accept", "application/json")
         if let proof { add(proof.name, proof.value) }
         let body: Upload?

@@ -14,6 +14,8 @@ public struct ServerConfiguration: Sendable {
     public var proxy: String?
     /// Connect to this socket file in place of the URL's host.
     public var unixSocket: String?
+    /// Header fields to send with every request, before the client's own; one of them replaces the client's of that name.
+    public var headers: [(name: String, value: String)] = []
     /// When to repeat a request that failed.
     public var retry = RetryPolicy()
     /// At most so many connections at once; further requests wait for one. A ``Database/changeFeed(_:)`` holds one.

@@ -99,14 +99,17 @@ struct EditWriter {
                     .badRequest, "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"))
         }
         var tree = current?.tree ?? RevisionTree(nodes: [])
-        guard tree.merge(path: path, isDeleted: prepared.edit.isDeleted) else {
-            return .saved(revision, sequence: current?.sequence ?? 0)
-        }
+        let isNew = tree.merge(path: path, isDeleted: prepared.edit.isDeleted)
+        if !isNew, tree == current?.tree { return .saved(revision, sequence: current?.sequence ?? 0) }
         switch try resolve(
             prepared, generation: revision.generation, ancestors: Array(path.dropFirst()), of: current)
         {
         case .failure(let error): return .failed(error)
         case .success(let attachments):
+            if let current {
+                try markReplacedLeaves(of: current, in: tree)
+                if !isNew { return try join(prepared, revision, tree: tree, attachments, over: current) }
+            }
             let parent = path.count > 1 ? path[1] : nil
             return try store(prepared, revision, parent: parent, tree: tree, attachments, over: current)
         }
@@ -188,7 +191,7 @@ struct EditWriter {
     }
 
     /// Copies the winner's body to where replaced ones and losers are kept.
-    private mutating func moveWinnerAside(of current: StoredDocument, isLeaf: Bool) throws {
+    mutating func moveWinnerAside(of current: StoredDocument, isLeaf: Bool) throws {
         try SQLStatement(
             database,
             """
@@ -219,7 +222,7 @@ struct EditWriter {
         .bind(1, current.number).bind(2, revision.encoded).bind(3, attachments).bind(4, body).run()
     }
 
-    private mutating func markAsReplaced(_ revision: Revision, of current: StoredDocument) throws {
+    mutating func markAsReplaced(_ revision: Revision, of current: StoredDocument) throws {
         try SQLStatement(database, "UPDATE revisions SET leaf = 0 WHERE number = ? AND revision = ?")
             .bind(1, current.number).bind(2, revision.encoded).run()
     }

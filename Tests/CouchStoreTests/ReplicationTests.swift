@@ -74,6 +74,43 @@ struct ReplicationTests {
         }
     }
 
+    @Test("a branch whose beginning was cut off is joined with it when somebody brings it")
+    func joiningBranches() async throws {
+        try await TemporaryStore.withDatabase { database, _ in
+            _ = try await database.replicate("a", ["4-d", "3-c"], ["n": "d"])
+            let before = try await database.info().updateSequence
+            _ = try await database.replicate("a", ["3-c", "2-b", "1-a"], ["n": "c"])
+            let stored = try #require(try await database.read("a"))
+            #expect(stored.revision.description == "4-d")
+            #expect(stored.tree.path(to: stored.revision).map(\.description) == ["4-d", "3-c", "2-b", "1-a"])
+            #expect(!stored.hasOtherLeaves)
+            #expect(stored.sequence > before)
+            #expect(text(try await database.read("a", revision: Revision("3-c"))?.body) == #"{"n":"c"}"#)
+            let joined = try await database.info().updateSequence
+            _ = try await database.replicate("a", ["3-c", "2-b", "1-a"], ["n": "c"])
+            #expect(try await database.info().updateSequence == joined)
+        }
+    }
+
+    @Test("a winner that turns out to be an ancestor gives its place to its descendant, deleted or not")
+    func winnerBecomesAncestor() async throws {
+        try await TemporaryStore.withDatabase { database, _ in
+            _ = try await database.replicate("a", ["3-c", "2-b", "1-a"], ["n": "c"])
+            _ = try await database.replicate("a", ["4-d"], isDeleted: true)
+            #expect(try await database.read("a")?.revision.description == "3-c")
+            _ = try await database.replicate("a", ["4-d", "3-c"], isDeleted: true)
+            let stored = try #require(try await database.read("a"))
+            #expect(stored.revision.description == "4-d")
+            #expect(stored.isDeleted)
+            #expect(stored.tree.count == 4)
+            #expect(text(try await database.read("a", revision: Revision("3-c"))?.body) == #"{"n":"c"}"#)
+            try await database.compact()
+            #expect(try await database.read("a", revision: Revision("3-c")) == nil)
+            #expect(try await database.info().documentCount == 0)
+            #expect(try await database.info().deletedCount == 1)
+        }
+    }
+
     @Test("open revisions are the leaves, named ones, or the latest of named ones")
     func openRevisions() async throws {
         try await TemporaryStore.withDatabase { database, _ in

@@ -106,7 +106,8 @@ struct DocumentDraft: Sendable {
         guard let members = value.objectValue else { throw Self.bad("_attachments") }
         for (name, entry) in members {
             try Self.checkAttachmentName(name)
-            guard let fields = entry.objectValue else { throw Self.bad("_attachments") }
+            // CouchDB 3.5 stores the document without an attachment that is no object.
+            guard let fields = entry.objectValue else { continue }
             let type = fields["content_type"]?.stringValue ?? "application/octet-stream"
             let position = fields["revpos"]?.intValue
             var encoding: StoredAttachment.Encoding?
@@ -138,7 +139,6 @@ struct DocumentDraft: Sendable {
         if name.utf8.first == UInt8(ascii: "_") {
             throw .badRequest("Attachment name '\(name)' starts with prohibited character '_'")
         }
-        if name.isEmpty { throw .badRequest("Attachment name is empty") }
     }
 
     /// The edit to write; the id must be known by now.

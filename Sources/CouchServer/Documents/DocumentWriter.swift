@@ -1,5 +1,6 @@
 import CouchDocument
 import CouchStore
+import Logging
 
 /// What became of a document that was to be written.
 enum WriteOutcome: Sendable {
@@ -19,6 +20,20 @@ struct DocumentWriter: Sendable {
         case .saved(let revision): return revision
         case .refused(let refusal): throw refusal
         }
+    }
+
+    /// Writes one document for `batch=ok`.
+    ///
+    /// CouchDB answers before it looks at the edit, so its sender never hears of a conflict or of a rule that refused it;
+    /// here it is on disk, or forgotten, when the answer goes out. What the server fails in is told.
+    func saveUntold(_ edit: Edit) async throws -> Answer {
+        do {
+            _ = try await save(edit)
+        } catch let refusal as Refusal where refusal.status < 500 {
+            here.service.logger.debug(
+                "batch=ok: not written", metadata: ["document": "\(edit.id)", "reason": "\(refusal.reason)"])
+        }
+        return .json(202, ["ok": true, "id": .string(edit.id)])
     }
 
     /// Writes documents; each has an outcome of its own.

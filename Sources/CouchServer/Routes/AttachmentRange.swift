@@ -59,8 +59,10 @@ enum AttachmentRange {
             guard ends.count == 2 else { return nil }
             switch (position(ends[0]), position(ends[1])) {
             case (nil, let count?) where ends[0].isEmpty:
-                if count == 0 { throw outside }
-                ranges.append(max(0, length - count)..<length)
+                // CouchDB 3.5 cuts a count as if it were the last place: asked for too many it leaves out the first byte.
+                let count = min(count, length - 1)
+                if count <= 0 { throw outside }
+                ranges.append(length - count..<length)
             case (let first?, nil) where ends[1].isEmpty:
                 if first == 0 { return nil }  // All of it: CouchDB answers 200.
                 if first >= length { throw outside }

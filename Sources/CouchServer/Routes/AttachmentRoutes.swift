@@ -151,8 +151,9 @@ struct AttachmentRoutes: Sendable {
     }
 
     private func save(_ edit: Edit, status: Int) async throws -> Answer {
-        let revision = try await DocumentWriter(here: here).save(edit)
-        if call.query["batch"] == "ok" { return .json(202, ["ok": true, "id": .string(id)]) }
+        let writer = DocumentWriter(here: here)
+        if call.query["batch"] == "ok" { return try await writer.saveUntold(edit) }
+        let revision = try await writer.save(edit)
         return .json(status, ["ok": true, "id": .string(id), "rev": .string(revision.description)])
     }
 }

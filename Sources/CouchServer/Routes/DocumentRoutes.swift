@@ -132,8 +132,9 @@ struct DocumentRoutes: Sendable {
     }
 
     private func write(_ edit: Edit, isPost: Bool) async throws -> Answer {
-        let revision = try await DocumentWriter(here: here).save(edit)
-        if call.query["batch"] == "ok" { return .json(202, ["ok": true, "id": .string(edit.id)]) }
+        let writer = DocumentWriter(here: here)
+        if call.query["batch"] == "ok" { return try await writer.saveUntold(edit) }
+        let revision = try await writer.save(edit)
         let status = edit.isDeleted && !isPost ? 200 : 201
         var answer = saved(status, id: edit.id, revision)
         answer.headers[.location] = call.location(here.database.name, edit.id)
@@ -159,9 +160,9 @@ struct DocumentRoutes: Sendable {
             }
         }
         let edit = Edit(id: id, parent: revision, isDeleted: true, body: [:])
-        let saved = try await DocumentWriter(here: here).save(edit)
-        if call.query["batch"] == "ok" { return .json(202, ["ok": true, "id": .string(id)]) }
-        return self.saved(200, id: id, saved)
+        let writer = DocumentWriter(here: here)
+        if call.query["batch"] == "ok" { return try await writer.saveUntold(edit) }
+        return saved(200, id: id, try await writer.save(edit))
     }
 
     private func copy() async throws -> Answer {
