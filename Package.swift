@@ -89,7 +89,7 @@ let package = Package(
         .executableTarget(
             name: "TokenPoolDaemon",
             dependencies: [
-                "CouchServer", "CouchStore", "CouchDocument", arguments, logging, lifecycle,
+                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "TokenPool", arguments, logging, lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),

@@ -50,6 +50,13 @@ public struct Attempt: Hashable, Sendable {
         self.reason = reason
     }
 
+    /// Between 0 and 1, and different for tries that ended together: from the lease's name, so that whoever writes the end
+    /// of a try writes the same.
+    var spread: Double {
+        let hash = (lease + host).utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return Double(hash % 1000) / 1000
+    }
+
     /// As it stands in documents.
     public var json: JSON {
         var fields: JSONObject = [

@@ -51,10 +51,17 @@ extension Pool {
         do {
             return try await database.view(source.view, source.query(read))
         } catch CouchDBError.notFound {
-            throw PoolError(
-                .noSuchView,
-                "view \"\(source.view)\" is not in database \"\(database.name)\": run `tokenpool views push`")
+            throw try await missing("view \"\(source.view)\" is not in")
         }
+    }
+
+    /// What to say when the server knows no such view: whether it lacks the database, and what to do.
+    func missing(_ what: String) async throws -> PoolError {
+        guard try await database.exists() else {
+            return PoolError(
+                .noSuchDatabase, "there is no database \"\(database.name)\": make it with `tokenpool init`")
+        }
+        return PoolError(.noSuchView, "\(what) database \"\(database.name)\": run `tokenpool views push`")
     }
 
     /// Writes the locks of these tokens in one request and answers those that are now ours.

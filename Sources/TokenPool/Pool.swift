@@ -91,10 +91,12 @@ extension ViewName {
     public static let todo = ViewName(design: "tokenpool", view: "todo")
     /// Our view of the free tokens of a set: key [set, −priority].
     public static let todoOfSet = ViewName(design: "tokenpool", view: "todo_set")
-    /// The end of every lease.
-    public static let leases = ViewName(design: "tokenpool", view: "leases")
-    /// When waiting tokens are due.
-    public static let waiting = ViewName(design: "tokenpool", view: "waiting")
+    /// What somebody must see to, by the moment: leases that end, waiting tokens, sets left half done, workers.
+    public static let due = ViewName(design: "tokenpool", view: "due")
+    /// Tokens held without a lease, by their lock.
+    public static let foreign = ViewName(design: "tokenpool", view: "foreign")
+    /// Documents with more than one living revision.
+    public static let conflicts = ViewName(design: "tokenpool", view: "conflicts")
     /// Who waits for a token or a set.
     public static let dependents = ViewName(design: "tokenpool", view: "dependents")
 }

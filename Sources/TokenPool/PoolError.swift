@@ -6,6 +6,8 @@ public struct PoolError: Error, Hashable, Sendable, CustomStringConvertible {
         case noSuchToken
         /// There is no such set.
         case noSuchSet
+        /// There is no such database.
+        case noSuchDatabase
         /// There is no such view.
         case noSuchView
         /// Every attempt at a change lost against somebody else's.

@@ -53,6 +53,11 @@ public struct PoolFields: Hashable, Sendable {
         get { Timestamp(members["not_before"]) }
         set { members["not_before"] = newValue?.json }
     }
+    /// Tokens or sets that must be over first, done or not.
+    public var afterAny: [String] {
+        get { members["after_any"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
+        set { members["after_any"] = newValue.isEmpty ? nil : .array(newValue.map(JSON.string)) }
+    }
     /// Tokens or sets that must be done first.
     public var after: [String] {
         get { members["after"]?.arrayValue?.compactMap(\.stringValue) ?? [] }

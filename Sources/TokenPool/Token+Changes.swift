@@ -58,7 +58,9 @@ extension Token {
         pool.history.append(attempt)
         if attempt.outcome == .released { pool.attempts = max(0, pool.attempts - 1) }
         self.pool = pool
-        switch AttemptPolicy(of: self).decide(after: attempt.outcome, attempt: pool.attempts, now: attempt.ended) {
+        let decision = AttemptPolicy(of: self).decide(
+            after: attempt.outcome, attempt: pool.attempts, now: attempt.ended, spread: attempt.spread)
+        switch decision {
         case .retry(let notBefore):
             putBack(notBefore: notBefore)
             noteStatus("queued", at: attempt.ended)

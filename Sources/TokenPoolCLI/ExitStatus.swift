@@ -2,6 +2,7 @@ import ArgumentParser
 import CouchDB
 import Foundation
 import TokenPool
+import TokenPoolWorker
 
 /// The exit codes of every command.
 enum ExitStatus: Int32 {
@@ -17,7 +18,9 @@ enum ExitStatus: Int32 {
         switch error {
         case let status as ExitStatus: exit(status.rawValue)
         case let failure as CommandFailure: leave(with: failure.status, saying: "\(failure.message)")
-        case let failure as CouchDBError: leave(with: ExitStatus(failure), saying: "\(failure)")
+        case let failure as CouchDBError: leave(with: ExitStatus(failure), saying: "\(failure)\(advice(failure))")
+        case let left as TokensLeft:
+            leave(with: (left.cause as? CouchDBError).map { ExitStatus($0) } ?? .unreachable, saying: "\(left)")
         case let failure as ConfigurationError: leave(with: .usage, saying: "\(failure)")
         case let failure as PoolError: leave(with: failure.code == .badInput ? .usage : .no, saying: "\(failure)")
         default: break
@@ -35,6 +38,17 @@ enum ExitStatus: Int32 {
             FileHandle.standardError.write(Data((line + "\n").utf8))
         }
         exit(isUsage ? usage.rawValue : no.rawValue)
+    }
+
+    /// What a person can do about it.
+    private static func advice(_ error: CouchDBError) -> String {
+        switch error.code {
+        case .unauthorized:
+            "; give a name and password: `tokenpool login`, or --url http://USER@HOST and --password-file"
+        case .forbidden: "; ask the server's admin for access to this database, or sign in as somebody else"
+        case .unreachable: "; check --url, or start tokenpoold"
+        default: ""
+        }
     }
 
     /// One line, whatever names stand in it.

@@ -18,8 +18,8 @@ struct TokenPoolCommand: AsyncParsableCommand {
         version: ProductVersion.text,
         subcommands: [
             InitCommand.self, ConfigCommand.self, LoginCommand.self, DoctorCommand.self, VersionCommand.self,
-            SetCommand.self, TokenCommand.self, WorkCommand.self, ViewsCommand.self, SandboxCommand.self,
-            BenchCommand.self,
+            SetCommand.self, TokenCommand.self, WorkCommand.self, JanitorCommand.self, PoolCommand.self,
+            ViewsCommand.self, SandboxCommand.self, BenchCommand.self,
         ])
 
     /// Runs the command line and ends the process with an exit code of DESIGN §9 instead of the parser's own.

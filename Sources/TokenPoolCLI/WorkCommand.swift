@@ -14,8 +14,10 @@ struct WorkCommand: AsyncParsableCommand {
             A token's command is its pool.command; else the command given after --, with templates such as {id} and \
             {input}; else its input as a line for the shell.
 
-            SIGTERM or SIGINT ends the running commands, attaches their outputs so far and hands the tokens back; a second \
-            signal does so at once. Exit code 0 when the pilot ended as it should, whatever became of the tokens.
+            SIGTERM or SIGINT ends the running commands, attaches their outputs so far and hands the tokens back; a server \
+            that does not answer meanwhile is tried for the --grace. A second signal kills the commands and ends after \
+            three seconds; what could not be handed back is named and left to its lease. Exit code 0 when the pilot ended \
+            as it should, whatever became of the tokens.
             """)
 
     @OptionGroup var options: GlobalOptions
@@ -35,7 +37,9 @@ struct WorkCommand: AsyncParsableCommand {
     var maxTokens: Int?
     @Option(help: "End a command that takes longer, for tokens that set no limit (default: none).")
     var timeLimit: DurationArgument?
-    @Option(help: "The time between TERM and KILL (default: 10s).")
+    @Option(help: "How long to keep trying while the server does not answer (default: 1h).")
+    var patience: DurationArgument?
+    @Option(help: "The time between TERM and KILL, and for a last word to the server (default: 10s).")
     var grace: DurationArgument?
     @Flag(help: "Wait for more when the pool is empty instead of ending.")
     var wait = false
@@ -64,6 +68,7 @@ struct WorkCommand: AsyncParsableCommand {
         settings.slots = slots
         if let lease { settings.lease = lease.duration }
         if let grace { settings.grace = grace.duration }
+        if let patience { settings.patience = patience.duration }
         settings.timeLimit = timeLimit?.duration
         settings.keepsFolders = keep
         settings.sandboxDirectory = sandboxCache
@@ -85,11 +90,14 @@ struct WorkCommand: AsyncParsableCommand {
                 pilot.stop()
             }
         }
-        defer {
-            listening.cancel()
-            progress.end()
+        defer { listening.cancel() }
+        do {
+            try await pilot.run()
+        } catch {
+            progress.end(failed: true)
+            throw error
         }
-        try await pilot.run()
+        progress.end()
     }
 
     private var source: ClaimSource {

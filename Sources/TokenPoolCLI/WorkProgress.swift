@@ -13,6 +13,8 @@ final class WorkProgress: Sendable {
         var running: Set<String> = []
         var lastDraw = 0.0
         var isDrawn = false
+        var hasBegun = false
+        var signals = 0
     }
     // Protects the counts, which news from any thread change.
     private let state = Mutex(State())
@@ -31,6 +33,7 @@ final class WorkProgress: Sendable {
         state.withLock { state in
             switch news {
             case .claimed(let ids):
+                state.hasBegun = true
                 emit(&state, ["event": "claimed", "tokens": .array(ids.map(JSON.string))], nil)
             case .started(let id):
                 state.running.insert(id)
@@ -65,14 +68,7 @@ final class WorkProgress: Sendable {
                 state.running.remove(id)
                 emit(&state, ["event": "released", "token": .string(id)], "\(Output.printable(id)): handed back")
             case .swept(let report):
-                emit(
-                    &state,
-                    [
-                        "event": "swept", "returned": .array(report.returned.map(JSON.string)),
-                        "given_up": .array(report.givenUp.map(JSON.string)),
-                        "released": .array(report.released.map(JSON.string)),
-                    ],
-                    Self.words(report))
+                emit(&state, report.json(event: "swept").objectValue ?? [:], report.words)
             case .waiting: emit(&state, ["event": "waiting"], "the pool is empty; waiting for more")
             case .trouble(let text): emit(&state, ["event": "trouble", "message": .string(text)], text)
             }
@@ -82,14 +78,19 @@ final class WorkProgress: Sendable {
 
     func noteSignal(_ name: String) {
         state.withLock { state in
-            emit(&state, ["event": "signal", "signal": .string(name)], "\(name): ending, tokens are handed back")
+            state.signals += 1
+            emit(
+                &state, ["event": "signal", "signal": .string(name)],
+                state.signals == 1
+                    ? "\(name): ending, tokens are handed back; once more ends at once" : "\(name): ending at once")
         }
     }
 
-    /// The last word: what was done in all.
-    func end() {
+    /// The last word: what was done in all. Nothing when the pilot never came to work.
+    func end(failed: Bool = false) {
         state.withLock { state in
             clear(&state)
+            if failed && !state.hasBegun { return }
             output.event(
                 [
                     "event": "finished", "worker": .string(worker), "done": .integer(state.done),
@@ -127,13 +128,5 @@ final class WorkProgress: Sendable {
             "\r\u{1B}[K\(state.running.count) running · \(state.done) done · \(state.failed) failed · "
             + String(format: "%.1f tokens/s", rate)
         FileHandle.standardError.write(Data(text.utf8))
-    }
-
-    /// What a sweep did, without what it did not do.
-    private static func words(_ report: SweepReport) -> String {
-        [
-            (report.returned.count, "taken back from vanished workers"), (report.givenUp.count, "given up"),
-            (report.released.count, "due again"),
-        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 }

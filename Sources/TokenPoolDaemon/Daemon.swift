@@ -57,19 +57,42 @@ struct Daemon {
 
     private func serve(_ store: Store, folder: DataFolder, logger: Logger) async throws {
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
+        let password = try password(folder)
         let service = CouchService(
-            store: store, administrators: [Administrator(name: options.admin, password: try password(folder))],
+            store: store, administrators: [Administrator(name: options.admin, password: password)],
             secret: secret, settings: try folder.settings(), logger: logger, clock: { time(nil) })
         try await service.createSystemDatabases()
         let host = options.bind
         let descriptor = options.readyDescriptor
+        let (urls, announced) = AsyncStream.makeStream(of: String.self)
         let server = CouchHTTPServer(service: service, host: host, port: options.port, logger: logger) { port in
-            Self.announce("ready http://\(host.contains(":") ? "[\(host)]" : host):\(port)\n", on: descriptor)
+            Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
+            announced.yield(Self.url(Self.ownAddress(of: host), port))
+        }
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: server)]
+        if options.janitor {
+            // After the server, for services end in the opposite order.
+            let janitor = JanitorService(
+                url: urls, administrator: options.admin, password: password, logger: logger)
+            services.append(.init(service: janitor))
         }
         var configuration = ServiceGroupConfiguration(
-            services: [.init(service: server)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(Self.grace)
         try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private static func url(_ host: String, _ port: Int) -> String {
+        "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+
+    /// Where the daemon itself reaches what listens there.
+    private static func ownAddress(of host: String) -> String {
+        switch host {
+        case "0.0.0.0": "127.0.0.1"
+        case "::": "::1"
+        default: host
+        }
     }
 
     private func password(_ folder: DataFolder) throws -> String {

@@ -39,6 +39,11 @@ struct TokenPoolDaemon: AsyncParsableCommand {
             discussion: "Default: DATA/admin-password, made with a random password at the first start."))
     var adminPasswordFile: String?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Keep the pools in the store in order: lapsed leases, tokens that are due, what was left half done.")
+    var janitor = true
+
     @Option(name: .customLong("ready-fd"), help: "Also write the ready line to this open file descriptor.")
     var readyDescriptor: Int32?
 

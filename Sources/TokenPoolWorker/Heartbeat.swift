@@ -10,6 +10,7 @@ final class Heartbeat: Sendable {
     private struct State {
         var running: [String] = []
         var revision: Revision?
+        var hasBegun = false
     }
     // Protects what the pilot's loop notes and the beating task writes.
     private let state = Mutex(State())
@@ -17,12 +18,15 @@ final class Heartbeat: Sendable {
     private let identity: WorkerIdentity
     private let slots: Int
     private let started: Timestamp
+    /// For so long after a beat the worker is taken to be alive.
+    private let trust: Duration
 
-    init(pool: Pool, identity: WorkerIdentity, slots: Int, started: Timestamp) {
+    init(pool: Pool, identity: WorkerIdentity, slots: Int, started: Timestamp, trust: Duration) {
         self.pool = pool
         self.identity = identity
         self.slots = slots
         self.started = started
+        self.trust = trust
     }
 
     private var id: String { "worker_" + identity.name }
@@ -47,24 +51,31 @@ final class Heartbeat: Sendable {
         }
     }
 
-    /// Removes the document.
-    func end(trouble: @Sendable (String) -> Void) async {
+    /// Removes the document, if there can be one.
+    func end(_ patience: Patience, trouble: @Sendable (String) -> Void) async {
+        guard state.withLock({ $0.hasBegun }) else { return }
         do {
-            guard let revision = try await pool.database.documentIfPresent(id)?.revision else { return }
-            try await pool.database.delete(id, revision: revision)
+            try await patience.retrying(atMost: .seconds(10)) {
+                guard let revision = try await self.pool.database.documentIfPresent(self.id)?.revision else { return }
+                try await self.pool.database.delete(self.id, revision: revision)
+            }
         } catch {
-            trouble("removing the worker's own document failed: \(error)")
+            trouble("removing the worker's own document failed, a janitor will: \(error)")
         }
     }
 
     private func write() async throws {
-        let (running, revision) = state.withLock { ($0.running, $0.revision) }
+        let now = pool.clock.now()
+        let (running, revision) = state.withLock { state in
+            state.hasBegun = true
+            return (state.running, state.revision)
+        }
         var document = Document(
             id: id,
             fields: [
                 "type": "worker", "name": .string(identity.name), "hostname": .string(identity.hostname),
                 "slots": .integer(slots), "running": .array(running.map(JSON.string)), "started": started.json,
-                "seen": pool.clock.now().json,
+                "seen": now.json, "until": (now + trust).json,
             ])
         if let job = identity.job { document[job.field] = job.value }
         document.revision = revision

@@ -1,4 +1,5 @@
 import CouchDB
+import CouchDocument
 import Logging
 import Synchronization
 import TokenPool
@@ -15,7 +16,11 @@ extension Pilot {
             if claims.isEmpty {
                 watchChanges()
             } else {
-                shared.withLock { $0.hasToldWaiting = false }
+                shared.withLock { shared in
+                    shared.hasToldWaiting = false
+                    shared.isIdle = false
+                    for claim in claims { shared.open[claim.lease.id] = claim }
+                }
                 tell(.claimed(claims.map(\.token.id)))
             }
             inbox.yield(.claimed(claims))
@@ -30,17 +35,23 @@ extension Pilot {
     /// Decides whether a failed claim ends the pilot: what will not go away does, and a server that stays away too long.
     private func fail(_ error: any Error) {
         let now = pool.clock.now()
-        let patience = options.patience
         let isLasting: Bool
         switch error {
-        case let error as CouchDBError:
-            switch error.code {
-            case .unauthorized, .forbidden, .notFound, .badRequest, .tls: isLasting = true
-            default: isLasting = shared.withLock { !$0.hadContact || now - $0.lastContact > patience }
-            }
+        case let error as CouchDBError where error.isPassing || error.code == .cancelled:
+            isLasting = shared.withLock { now - $0.lastContact > patience.length }
         default: isLasting = !(error is CancellationError)
         }
-        guard isLasting else { return trouble("claiming failed, trying again: \(error)") }
+        guard isLasting else {
+            // The same words are said once a minute.
+            let isNews = shared.withLock { shared in
+                let text = "\(error)"
+                if let last = shared.lastFailure, last.text == text, now - last.told < .seconds(60) { return false }
+                shared.lastFailure = (text, now)
+                return true
+            }
+            if isNews { trouble("claiming failed, trying again: \(error)") }
+            return
+        }
         shared.withLock { $0.failure = $0.failure ?? error }
         inbox.yield(.stop)
     }
@@ -52,7 +63,9 @@ extension Pilot {
                 case .renewed(let renewed):
                     shared.withLock { $0.controls[claim.lease.id] }?.claim = renewed
                     inbox.yield(.renewed(lease: claim.lease.id, renewed))
-                case .lost: inbox.yield(.lost(lease: claim.lease.id))
+                case .lost:
+                    if shared.withLock({ $0.controls[claim.lease.id] == nil }) { settle([claim.lease.id]) }
+                    inbox.yield(.lost(lease: claim.lease.id))
                 }
             }
             noteContact()
@@ -65,12 +78,14 @@ extension Pilot {
     func handBack(_ claims: [ClaimedToken]) async {
         do {
             let pool = pool
-            _ = try await retrying(patience: .seconds(60), pool.clock) {
+            _ = try await patience.retrying(atMost: .seconds(60)) {
                 try await pool.release(claims, reason: "the worker ended before it was started")
             }
+            settle(claims.map(\.lease.id))
             for claim in claims { tell(.released(token: claim.token.id)) }
         } catch {
-            trouble("handing back \(claims.count) tokens failed, their leases will lapse: \(error)")
+            noteLeft(because: error)
+            trouble("handing back \(claims.count) tokens failed: \(error)")
         }
         inbox.yield(.handedBack)
     }
@@ -78,17 +93,14 @@ extension Pilot {
     func sweep() async {
         var freed = false
         do {
-            for report in [
-                try await pool.sweepExpiredLeases(), try await pool.releaseDue(), try await pool.releaseDependents(),
-            ] where !report.isEmpty {
-                freed = freed || !report.returned.isEmpty || !report.released.isEmpty
-                tell(.swept(report))
-            }
+            let report = try await pool.sweep()
+            freed = report.freed
+            if !report.isEmpty { tell(.swept(report)) }
             await lookForDependents()
-        } catch CouchDBError.notFound {
+        } catch let error as PoolError where error.code == .noSuchView {
             // A database with PiCaS' views alone: nothing of ours waits there, but lapsed leases stay.
             sayOnce(
-                "the views of \"tokenpool\" are missing, so lapsed leases are not taken back: run `tokenpool views push`"
+                "the views of \"tokenpool\" are missing or old, so lapsed leases are not taken back: run `tokenpool views push`"
             )
             shared.withLock { $0.hasDependents = false }
         } catch {
@@ -108,7 +120,7 @@ extension Pilot {
         }
     }
 
-    /// Frees what waited for a token that is done, together with those that end meanwhile.
+    /// Frees what waited for a token that has ended, together with those that end meanwhile.
     func freeDependents(of id: String, _ set: String?) async {
         let isMine = shared.withLock { shared in
             guard shared.hasDependents else { return false }
@@ -147,6 +159,7 @@ extension Pilot {
     private func watchChanges() {
         guard options.condition.waits else { return }
         let isFirst = shared.withLock { shared in
+            shared.isIdle = true
             defer { shared.isWatching = true }
             return !shared.isWatching
         }
@@ -157,22 +170,33 @@ extension Pilot {
         }
         if isNews { tell(.waiting) }
         let watch = Task {
-            defer { self.shared.withLock { $0.isWatching = false } }
-            var query = ChangesQuery(since: "now")
-            query.limit = 1
-            do {
-                // What came between the empty answer and now would be missed without a look after the feed began.
-                query.since = try await self.pool.database.info().updateSequence
-                self.inbox.yield(.poolChanged)
-                let page = try await self.pool.database.changes(query, waiting: .seconds(30))
-                if !page.results.isEmpty { self.inbox.yield(.poolChanged) }
-            } catch is CancellationError {
-                return
-            } catch {
-                self.logger.debug("no changes feed", metadata: ["error": "\(error)"])
-                self.sayOnce("the changes feed failed, asking now and then instead: \(error)")
-            }
+            await self.followChanges()
+            self.shared.withLock { $0.isWatching = false }
+            self.inbox.yield(.watching(false))
         }
         shared.withLock { $0.watch = watch }
+    }
+
+    private func followChanges() async {
+        var query = ChangesQuery(since: "now")
+        query.limit = 1
+        // Only tokens that became free: leases and heartbeats of a thousand others are no news.
+        query.filter = .selector(["lock": 0, "done": 0])
+        do {
+            // What came between the empty answer and now would be missed without a look after the feed began.
+            query.since = try await pool.database.info().updateSequence
+            inbox.yield(.poolChanged)
+            inbox.yield(.watching(true))
+            while shared.withLock({ $0.isIdle }) {
+                let page = try await pool.database.changes(query, waiting: .seconds(60))
+                query.since = page.lastSequence
+                if !page.results.isEmpty { inbox.yield(.poolChanged) }
+            }
+        } catch is CancellationError {
+        } catch CouchDBError.cancelled {
+        } catch {
+            logger.debug("no changes feed", metadata: ["error": "\(error)"])
+            sayOnce("the changes feed failed, asking now and then instead: \(error)")
+        }
     }
 }

@@ -32,6 +32,8 @@ public final class Pilot: Service {
         var lastContact: Timestamp
         var armedWake: Timestamp?
         var isWatching = false
+        /// Whether the last claim found the pool empty.
+        var isIdle = false
         var hasToldWaiting = false
         var watch: Task<Void, Never>?
         /// Whether tokens wait for others, as last seen.
@@ -40,9 +42,15 @@ public final class Pilot: Service {
         var finished: Set<String> = []
         var isFreeing = false
         var troubles: Set<String> = []
+        /// Claims that were neither reported nor handed back nor lost yet, by lease.
+        var open: [String: ClaimedToken] = [:]
+        var lastReportFailure: (any Error)?
+        /// What claiming failed with last, and when that was told.
+        var lastFailure: (text: String, told: Timestamp)?
     }
     // Protects what the loop and the tasks that it starts both touch.
     let shared: Mutex<Shared>
+    let patience: Patience
     let threads = BlockingThreads()
 
     /// A pilot that has not begun.
@@ -58,15 +66,23 @@ public final class Pilot: Service {
         self.logger = logger
         tell = report
         (events, inbox) = AsyncStream.makeStream()
+        patience = Patience(options.patience, grace: options.grace, pool.clock)
         shared = Mutex(Shared(window: ClaimWindow(order: options.source.order), lastContact: pool.clock.now()))
     }
 
     /// Asks it to end: softly the first time, at once the second time. Returns immediately.
+    ///
+    /// Softly: what its commands left is written before their tokens are handed back, and when the server is not heard of,
+    /// that is tried for the grace. At once: commands are killed, and after three seconds whatever is not written yet is
+    /// left to its lease.
     public func stop() { inbox.yield(.stop) }
 
     /// Works until the stop condition is met or it is told to stop.
     ///
-    /// - Throws: What kept it from working at all: no such database or view, not allowed, server not reached.
+    /// A server that is not heard of is waited for, also at the beginning; see ``PilotOptions/patience``.
+    ///
+    /// - Throws: What kept it from working: no such database or view, not allowed, server not reached in time. And
+    ///   ``TokensLeft`` when tokens stay locked until their leases end, because they could not be handed back.
     public func run() async throws {
         // Shielded from the caller's cancellation, under which it could not hand tokens back.
         let work = Task { try await self.work() }
@@ -84,36 +100,56 @@ public final class Pilot: Service {
     private func work() async throws {
         let clock = pool.clock
         let runner = try TokenRunner(pool: pool, options: options, threads: threads)
-        let reporter = Reporter(
-            pool: pool, writer: ResultWriter(pool: pool, patience: options.patience), lease: options.lease,
-            patience: options.patience)
+        let writer = ResultWriter(pool: pool, patience: patience)
+        let reporter = Reporter(pool: pool, writer: writer, lease: options.lease, patience: patience)
         var state = PilotState(
             slots: options.slots, lease: options.lease, grace: options.grace, timeLimit: options.timeLimit,
             condition: options.condition, started: clock.now(), jitter: Double.random(in: 0.5...1.5))
-        let heartbeat = Heartbeat(pool: pool, identity: identity, slots: options.slots, started: clock.now())
+        let heartbeat = Heartbeat(
+            pool: pool, identity: identity, slots: options.slots, started: clock.now(),
+            trust: max(options.lease, .seconds(60)))
         await withTaskGroup(of: Void.self) { group in
-            let pulse = Task { await heartbeat.beat(every: options.lease / 3, trouble: self.trouble) }
+            // Only a pilot that reached its server is a worker that others may see.
+            var pulse: Task<Void, Never>?
             group.addTask { await self.lookForDependents() }
             inbox.yield(.tick)
             loop: for await event in events {
                 let now = clock.now()
+                if case .stop = event { patience.stop() }
                 for action in state.handle(event, now: now) {
-                    if action == .finish { break loop }
-                    perform(action, runner, reporter, in: &group)
+                    switch action {
+                    case .finish: break loop
+                    case .abandon: await writer.abandon()
+                    default: perform(action, runner, reporter, in: &group)
+                    }
                 }
                 heartbeat.note(state.runningTokens.map(\.token.id))
+                if pulse == nil, shared.withLock({ $0.hadContact }) {
+                    pulse = Task { await heartbeat.beat(every: options.lease / 3, trouble: self.trouble) }
+                }
                 arm(state.nextWake(now: now), now, in: &group)
             }
             group.cancelAll()
-            pulse.cancel()
+            pulse?.cancel()
             let watch = shared.withLock { $0.watch }
             watch?.cancel()
-            await pulse.value
+            await pulse?.value
             await watch?.value
             await group.waitForAll()
         }
-        await heartbeat.end(trouble: trouble)
-        if let failure = shared.withLock({ $0.failure }) { throw failure }
+        await heartbeat.end(patience, trouble: trouble)
+        try conclude()
+    }
+
+    /// Says what did not go as it should.
+    private func conclude() throws {
+        let (failure, open, last) = shared.withLock { ($0.failure, $0.open.values.map { $0 }, $0.lastReportFailure) }
+        let left = open.isEmpty ? nil : TokensLeft(open, cause: last)
+        if let failure {
+            if let left { trouble("\(left)") }
+            throw failure
+        }
+        if let left { throw left }
     }
 
     private func perform(
@@ -137,7 +173,7 @@ public final class Pilot: Service {
         case .kill(let lease): shared.withLock { $0.controls[lease] }?.kill()
         case .renew(let claims): group.addTask { await self.renew(claims) }
         case .handBack(let claims): group.addTask { await self.handBack(claims) }
-        case .finish: break
+        case .abandon, .finish: break
         }
     }
 
@@ -189,12 +225,33 @@ public final class Pilot: Service {
                         token: id, outcome: written, exitCode: report.result.exitCode,
                         time: report.result.ended - report.result.started, retries: retries))
             }
-            if token.state == .done { await freeDependents(of: id, token.pool.set) }
+            if token.state == .done || token.state == .error { await freeDependents(of: id, token.pool.set) }
         case .superseded(let kept): tell(.superseded(token: id, kept: kept))
-        case .failed(let reason): trouble(reason)
+        case .failed(let error, let reason):
+            noteLeft(because: error)
+            trouble(reason)
         }
-        if isComplete && !options.keepsFolders { try? await threads.run { report.folder.remove() } }
+        if case .failed = outcome {} else { settle([lease]) }
+        if isComplete && !options.keepsFolders { await remove(report.folder) }
         inbox.yield(.reported(lease: lease, retryAt: retryAt))
+    }
+
+    /// Notes why a claim could not be brought to its end; what is only cut short tells no cause.
+    func noteLeft(because error: any Error) {
+        if error is CancellationError || CouchDBError.cancelled ~= error { return }
+        shared.withLock { $0.lastReportFailure = error }
+    }
+
+    /// Notes that these claims came to an end in the database.
+    func settle(_ leases: [String]) { shared.withLock { for lease in leases { $0.open[lease] = nil } } }
+
+    private func remove(_ folder: WorkFolder) async {
+        do {
+            guard try await !threads.run({ folder.remove() }) else { return }
+            trouble("the work folder \(folder.path) could not be removed wholly")
+        } catch {
+            trouble("the work folder \(folder.path) could not be removed: \(error)")
+        }
     }
 
     func noteContact() {

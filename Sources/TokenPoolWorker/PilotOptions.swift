@@ -14,7 +14,8 @@ public struct PilotOptions: Sendable {
     public var workDirectory: String
     /// Whether work folders stay when their tokens are done.
     public var keepsFolders = false
-    /// The time between TERM and KILL.
+    /// The time between TERM and KILL, and how long a pilot that was told to stop tries to reach a server that does not
+    /// answer, for each result.
     public var grace = Duration.seconds(10)
     /// For tokens that set no time limit; `nil` none.
     public var timeLimit: Duration?
@@ -26,9 +27,10 @@ public struct PilotOptions: Sendable {
     public var command: [String] = []
     /// The environment that commands inherit.
     public var environment: [String: String]
-    /// Where sandboxes are cached; `nil` is the person's cache, see `docs/sandboxes.md`.
+    /// Where unpacked sandboxes are kept for the next token that needs them, by any pilot of this machine. `nil` takes
+    /// `TOKENPOOL_CACHE` of ``environment``, else `tokenpool` in its `XDG_CACHE_HOME`, else `.cache/tokenpool` in its `HOME`.
     public var sandboxDirectory: String?
-    /// How long a pilot that had contact keeps trying when the server is not heard of.
+    /// How long a pilot keeps trying when the server is not heard of, from its start or from when it last was.
     public var patience = Duration.seconds(3600)
 
     /// The usual settings, with the folder to work in and the environment to hand on.
@@ -56,4 +58,30 @@ public enum PilotNews: Sendable {
     case waiting
     /// Something went wrong that the pilot goes on after.
     case trouble(String)
+}
+
+/// A pilot ended and could not hand these tokens back: they stay locked until their leases end.
+public struct TokensLeft: Error, CustomStringConvertible {
+    /// Their ids, sorted.
+    public let tokens: [String]
+    /// When the last of the leases ends.
+    public let until: Timestamp
+    /// What kept the pilot from it, if it is known.
+    public let cause: (any Error)?
+
+    init(_ claims: [ClaimedToken], cause: (any Error)?) {
+        tokens = claims.map(\.token.id).sorted()
+        until = claims.map(\.lease.until).max() ?? Timestamp(seconds: 0)
+        self.cause = cause
+    }
+
+    /// One line for people: how many, which, and since when others may take them.
+    public var description: String {
+        let shown = tokens.prefix(10).map { "\"\($0)\"" }.joined(separator: ", ")
+        let rest = tokens.count > 10 ? " and \(tokens.count - 10) more" : ""
+        let what =
+            tokens.count == 1 ? "1 token is left to its lease" : "\(tokens.count) tokens are left to their leases"
+        return "\(what), which ends at second \(until.seconds) at the latest: \(shown)\(rest)"
+            + (cause.map { " (\($0))" } ?? "")
+    }
 }

@@ -8,7 +8,7 @@ extension PilotState {
         if claims.isEmpty {
             if !isPoolEmpty { sweptSinceEmpty = false }
             isPoolEmpty = true
-            claimAt = now + backOff(after: &emptyClaims, atMost: .seconds(5))
+            claimAt = now + backOff(after: &emptyClaims, atMost: isWatching ? .seconds(60) : .seconds(10))
         } else {
             forgetEmptiness()
             queue += claims.map { claim in
@@ -26,7 +26,7 @@ extension PilotState {
 
     /// A pause that doubles each time and differs between pilots.
     func backOff(after count: inout Int, atMost longest: Duration) -> Duration {
-        let pause = min(.milliseconds(50 << min(count, 10)), longest) * jitter
+        let pause = min(.milliseconds(50 << min(count, 12)), longest) * jitter
         count += 1
         return pause
     }
@@ -76,6 +76,10 @@ extension PilotState {
     /// Everything that follows from the time and from what is free.
     mutating func advance(_ now: Timestamp) -> [Action] {
         guard !isFinished else { return [] }
+        if let endAt, now >= endAt {
+            isFinished = true
+            return [.abandon, .finish]
+        }
         var actions = watch(now)
         if !isStopping {
             while busy < slots, !queue.isEmpty, running.count < slots * 4 + 256 {

@@ -30,6 +30,8 @@ public struct PilotState: Sendable {
         case handedBack
         /// Something in the database changed.
         case poolChanged
+        /// Whether changes are told from now on, so that asking again and again is not needed.
+        case watching(Bool)
         /// A person or the batch system wants the pilot to end; once more: at once.
         case stop
     }
@@ -50,6 +52,8 @@ public struct PilotState: Sendable {
         case renew([ClaimedToken])
         /// Hand these back; they were not started.
         case handBack([ClaimedToken])
+        /// Cut short what is still under way: there is no time left for it.
+        case abandon
         /// Nothing is left to do.
         case finish
     }
@@ -89,6 +93,7 @@ public struct PilotState: Sendable {
     var claimAt: Timestamp?
     var emptyClaims = 0
     var isPoolEmpty = false
+    var isWatching = false
     var isSweeping = false
     var sweptSinceEmpty = false
     var sweepAt: Timestamp
@@ -96,6 +101,8 @@ public struct PilotState: Sendable {
     var retries: [Timestamp] = []
     var handingBack = 0
     var stops = 0
+    /// When a pilot that was told twice ends, whatever is under way.
+    var endAt: Timestamp?
     var isFinished = false
     /// Between 0.5 and 1.5, this pilot's own: so that pilots started together do not act together.
     let jitter: Double
@@ -121,6 +128,13 @@ public struct PilotState: Sendable {
         sweepAt = started + min(lease / 3, .seconds(30)) * jitter
     }
 
+    /// What a pilot that was told twice still has for the results of the commands that it killed.
+    private static let lastMoment = Duration.seconds(3)
+
+    /// The time between two sweeps: while tokens run they cost little beside the rest; an idle pilot is one of many, and
+    /// there are janitors.
+    private var sweepPause: Duration { isPoolEmpty ? min(lease, .seconds(120)) : min(lease / 3, .seconds(30)) }
+
     /// Whether new tokens are taken no more.
     public var isStopping: Bool { stops > 0 }
     /// The tokens whose commands run.
@@ -144,7 +158,7 @@ public struct PilotState: Sendable {
             isSweeping = false
             sweptSinceEmpty = true
             retries.removeAll { $0 <= sweepBegan }
-            sweepAt = now + min(lease / 3, .seconds(30)) * jitter
+            sweepAt = now + sweepPause * jitter
             if freed { forgetEmptiness() }
         case .freed: forgetEmptiness()
         case .ended(let id):
@@ -169,9 +183,11 @@ public struct PilotState: Sendable {
                 }
             }
         case .handedBack: handingBack -= 1
+        case .watching(let isWatching): self.isWatching = isWatching
         case .poolChanged: if isPoolEmpty { claimAt = min(claimAt ?? now, max(now, lastChance(now))) }
         case .stop:
             stops += 1
+            if stops == 2 { endAt = now + Self.lastMoment }
             actions += stopAll(now)
         }
         return actions + advance(now)
@@ -191,6 +207,7 @@ public struct PilotState: Sendable {
             moments.append(prefetch)
         }
         if isPoolEmpty { moments += retries }
+        if let endAt { moments.append(max(endAt, now)) }
         return moments.min() ?? now
     }
 }

@@ -10,13 +10,13 @@ struct Reporter: Sendable {
         case saved(Token)
         case superseded(kept: Bool)
         /// Nothing could be written; the files stay in the work folder.
-        case failed(String)
+        case failed(any Error, String)
     }
 
     let pool: Pool
     let writer: ResultWriter
     let lease: Duration
-    let patience: Duration
+    let patience: Patience
     private static let uploadTries = 5
 
     /// - Returns: What became of it, and whether the work folder may go.
@@ -58,7 +58,8 @@ struct Reporter: Sendable {
             }
         } catch {
             return (
-                .failed("token \"\(claim.token.id)\": \(error); its files are kept in \(report.folder.path)"), false
+                .failed(error, "token \"\(claim.token.id)\": \(error); its files are kept in \(report.folder.path)"),
+                false
             )
         }
     }
@@ -69,7 +70,7 @@ struct Reporter: Sendable {
     }
 
     private func keep(_ result: TokenResult, _ claim: ClaimedToken) async throws -> (Outcome, Bool) {
-        let isKept = try await retrying(patience: patience, pool.clock) { try await pool.keep(result, of: claim) }
+        let isKept = try await patience.retrying { try await pool.keep(result, of: claim) }
         return (.superseded(kept: isKept), true)
     }
 
@@ -88,31 +89,36 @@ struct Reporter: Sendable {
             case .bytes(let bytes): .bytes(bytes)
             case .file(let path): .file(path: path)
             }
-        var failure = ""
-        for attempt in 1...Self.uploadTries {
+        let start = pool.clock.now()
+        var pause = Duration.milliseconds(100)
+        var conflicts = 0
+        var isFirst = true
+        while true {
             do {
-                if needed > lease || attempt > 1 {
+                if needed > lease || !isFirst {
                     let held = claim
                     guard case .renewed(let renewed)? = try await pool.renew([held], for: needed).first else {
                         return .superseded
                     }
                     claim = renewed
                 }
+                isFirst = false
                 let revision = try await pool.database.putAttachment(
                     upload.name, to: claim.token.id, revision: claim.token.revision, contentType: upload.contentType,
                     body: body)
                 claim.noteAttachment(upload.name, contentType: upload.contentType, length: upload.size, revision)
                 return .attached
             } catch CouchDBError.conflict {
-                failure = "others changed the token each time"
-            } catch let error as CouchDBError where error.isUncertain || error.code == .tooManyRequests {
-                failure = "\(error)"
-                try await Task.sleep(for: .milliseconds(100 << attempt) * Double.random(in: 0.5...1.5))
-            } catch let error as CouchDBError {
+                conflicts += 1
+                if conflicts == Self.uploadTries { return .failed("others changed the token each time") }
+            } catch let error as CouchDBError where error.isPassing && patience.allowsRetry(since: start) {
+                isFirst = false
+                try await patience.pause(pause)
+                pause = min(pause * 2, .seconds(10))
+            } catch let error as CouchDBError where !error.isPassing && error.code != .cancelled {
                 return .failed("\(error)")
             }
         }
-        return .failed(failure)
     }
 }
 

@@ -13,13 +13,14 @@ actor ResultWriter {
     }
 
     private let pool: Pool
-    private let patience: Duration
+    private let patience: Patience
     private var pending: [Pending] = []
-    private var isWriting = false
+    private var writing: Task<Void, Never>?
+    private var isAbandoned = false
     private static let batchLimit = 256
     private static let batchBytes = 8 << 20
 
-    init(pool: Pool, patience: Duration) {
+    init(pool: Pool, patience: Patience) {
         self.pool = pool
         self.patience = patience
     }
@@ -28,10 +29,15 @@ actor ResultWriter {
     func write(_ result: TokenResult, of claim: ClaimedToken) async throws -> SaveOutcome {
         try await withCheckedContinuation { continuation in
             pending.append(Pending(claim: claim, result: result, answer: continuation))
-            guard !isWriting else { return }
-            isWriting = true
-            Task { await writeAll() }
+            if writing == nil { writing = Task { await writeAll() } }
+            if isAbandoned { writing?.cancel() }
         }.get()
+    }
+
+    /// Cuts what is under way short: every result that is not written yet fails.
+    func abandon() {
+        isAbandoned = true
+        writing?.cancel()
     }
 
     private func writeAll() async {
@@ -45,12 +51,12 @@ actor ResultWriter {
             pending.removeFirst(count)
             await write(batch)
         }
-        isWriting = false
+        writing = nil
     }
 
     private func write(_ batch: [Pending]) async {
         do {
-            let outcomes = try await retrying(patience: patience, pool.clock) { [pool] in
+            let outcomes = try await patience.retrying { [pool] in
                 try await pool.finish(batch.map { ($0.claim, $0.result) })
             }
             for (entry, outcome) in zip(batch, outcomes) { entry.answer.resume(returning: .success(outcome)) }
@@ -59,24 +65,6 @@ actor ResultWriter {
             for entry in batch { await write([entry]) }
         } catch {
             batch[0].answer.resume(returning: .failure(error))
-        }
-    }
-}
-
-/// Does work again after a growing pause while the server is not heard of or overloaded, for as long as patience lasts.
-func retrying<Value: Sendable>(
-    patience: Duration, _ clock: any PoolClock, _ work: @Sendable () async throws -> Value
-) async throws -> Value {
-    let end = clock.now() + patience
-    var pause = Duration.milliseconds(100)
-    while true {
-        do {
-            return try await work()
-        } catch let error as CouchDBError
-            where (error.isUncertain || error.code == .tooManyRequests) && clock.now() < end
-        {
-            try await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
-            pause = min(pause * 2, .seconds(10))
         }
     }
 }

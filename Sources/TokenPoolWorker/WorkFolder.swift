@@ -52,11 +52,14 @@ struct WorkFolder: Sendable {
     }
 
     /// Removes the folder, the logs beside it and everything in them. What can not be removed stays.
-    func remove() {
+    ///
+    /// - Returns: Whether all is gone.
+    func remove() -> Bool {
         unlink(outputPath)
         unlink(errorPath)
         unlink(file("token.json"))
         if rmdir(path) != 0 && errno == ENOTEMPTY { Self.removeTree(path) }
+        return access(path, F_OK) != 0
     }
 
     private static func removeTree(_ path: String) {

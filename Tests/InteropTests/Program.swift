@@ -101,6 +101,15 @@ final class RunningProgram: Sendable {
         pid = process.processIdentifier
     }
 
+    /// What it said on stdout so far.
+    var output: String { text(".out") }
+    /// What it said on stderr so far.
+    var errors: String { text(".err") }
+
+    private func text(_ end: String) -> String {
+        String(decoding: FileManager.default.contents(atPath: base + end) ?? Data(), as: UTF8.self)
+    }
+
     var hasEnded: Bool { ending.status != nil }
 
     /// Sends a signal unless it has ended.
@@ -116,9 +125,6 @@ final class RunningProgram: Sendable {
         }
         let status = await ending.wait()
         alarm.cancel()
-        func text(_ end: String) -> String {
-            String(decoding: FileManager.default.contents(atPath: base + end) ?? Data(), as: UTF8.self)
-        }
         let result = Program.Result(status: status, output: text(".out"), errors: text(".err"))
         if isLate.withLock({ $0 }) {
             throw Program.Failure(description: "\(name) did not end within \(limit): \(result.errors.suffix(2000))")

@@ -78,6 +78,8 @@ final class ServerProcess: Sendable {
             [
                 "-c", Self.supervisor, try Self.program(), "--data", folder + "/data", "--port", String(port),
                 "--admin", Self.admin, "--admin-password-file", folder + "/password",
+                // Tests say themselves when somebody tidies up; --janitor in `arguments` overrides it.
+                "--no-janitor",
             ] + arguments, listeningTo: .output)
         let lines = await Self.greeting(shell.output)
         guard let pid = lines.pid, let ready = lines.port else {

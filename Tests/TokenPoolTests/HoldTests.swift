@@ -51,7 +51,7 @@ struct HoldTests {
             try await pool.add(["a"])
             let first = try await claimed(pool, "first")
             clock.advance(.seconds(400))
-            #expect(try await pool.sweepExpiredLeases().returned == ["a"])
+            #expect(try await pool.sweep().returned == ["a"])
             let second = try await claimed(pool, "second")
             #expect(second.attempt == 2)
             guard case .superseded = try await pool.finish(first, result(clock, 1)) else {
@@ -161,7 +161,7 @@ struct SweepTests {
                 return true
             }
             clock.advance(.seconds(20))
-            let report = try await pool.sweepExpiredLeases()
+            let report = try await pool.sweep()
             #expect(report.returned == ["old"])
             #expect(try await pool.token("old").state == .todo)
             #expect(try await pool.token("old").scrubCount == 1)
@@ -176,7 +176,7 @@ struct SweepTests {
             try await pool.add(["a"]) { $0.pool.maxAttempts = 1 }
             _ = try await pool.claim(1, as: worker("w"), lease: .seconds(60))
             clock.advance(.seconds(100))
-            #expect(try await pool.sweepExpiredLeases().givenUp == ["a"])
+            #expect(try await pool.sweep().givenUp == ["a"])
             #expect(try await pool.token("a").state == .error)
             let rows = try await pool.database.view(ViewName(design: "Monitor", view: "error")).rows
             #expect(rows.map(\.id) == ["a"])
@@ -190,7 +190,7 @@ struct SweepTests {
             while try await !pool.claim(50, as: worker("w"), lease: .seconds(60)).isEmpty {}
             clock.advance(.seconds(100))
             let returned = try await withThrowingTaskGroup(of: [String].self) { group in
-                for _ in 0..<6 { group.addTask { try await pool.sweepExpiredLeases().returned } }
+                for _ in 0..<6 { group.addTask { try await pool.sweep().returned } }
                 return try await group.reduce(into: []) { $0 += $1 }
             }
             #expect(returned.count == 50)
@@ -208,9 +208,9 @@ struct SweepTests {
             let claim = try #require(try await pool.claim(1, as: worker("w")).first)
             _ = try await pool.finish(claim, TokenResult(exitCode: 1, started: clock.now(), ended: clock.now()))
             #expect(try await pool.claim(1, as: worker("w")).isEmpty)
-            #expect(try await pool.releaseDue().isEmpty)
+            #expect(try await pool.sweep().isEmpty)
             clock.advance(.seconds(61))
-            #expect(try await pool.releaseDue().released == ["a"])
+            #expect(try await pool.sweep().released == ["a"])
             #expect(try await pool.claim(1, as: worker("w")).count == 1)
         }
     }

@@ -95,7 +95,11 @@ enum BenchDatabase {
         do {
             result = try await body(database)
         } catch {
-            try? await server.deleteDatabase(name)
+            do {
+                try await server.deleteDatabase(name)
+            } catch let second {
+                throw CommandFailure(message: "\(error); the database \(name) is left behind: \(second)")
+            }
             throw error
         }
         try await server.deleteDatabase(name)

@@ -126,9 +126,9 @@ struct CreationTests {
                 set.document["creation"] = ["step": "releasing", "until": 0]
                 return true
             }
-            #expect(try await sets.resumeInterrupted() == ["s"])
+            #expect(try await sets.pool.sweep().finishedSets == ["s"])
             #expect(try await sets.counts(of: "s") == StateCounts([.todo: 5]))
-            #expect(try await sets.resumeInterrupted() == [])
+            #expect(try await sets.pool.sweep().isEmpty)
         }
     }
 

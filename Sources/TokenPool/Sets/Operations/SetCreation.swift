@@ -15,9 +15,6 @@ struct SetCreation {
     /// Whether the set document was made by this run, so that a failure can take everything back.
     private var isNew = false
 
-    /// How long a writer is trusted to be alive after it last said so.
-    private static let trust: Duration = .seconds(60)
-
     init(sets: TokenSets, configuration: SetConfiguration, ledger: SetLedger, ifExists: IfExists) {
         self.sets = sets
         self.configuration = configuration
@@ -134,7 +131,7 @@ struct SetCreation {
     /// Notes on the set document who writes, and until when that is to be believed.
     private mutating func sign() {
         set.document["creation"] = [
-            "step": "writing", "until": (sets.now + Self.trust).json,
+            "step": "writing", "until": (sets.now + TokenSets.trust).json,
             "by": ["host": .string(Self.host), "process": .integer(Int(getpid()))],
         ]
     }
@@ -206,7 +203,7 @@ struct SetCreation {
                 report.tooLate += part.tooLate
                 written += part.tokens
                 progress?(SetProgress(phase: .writing, done: written, total: ledger.count))
-                if let until = set.writerUntil, sets.now + Self.trust / 2 > until {
+                if let until = set.writerUntil, sets.now + TokenSets.trust / 2 > until {
                     sign()
                     try await save { _ in }
                 }

@@ -61,7 +61,14 @@ public struct TokenSet: Hashable, Sendable {
         set { set(newValue, \.rawValue, "step") }
     }
     /// Until when its writer can be trusted to be alive.
-    var writerUntil: Timestamp? { Timestamp(document["creation"]?["until"]) }
+    var writerUntil: Timestamp? {
+        get { Timestamp(document["creation"]?["until"]) }
+        set {
+            var creation = document["creation"]?.objectValue ?? [:]
+            creation["until"] = newValue?.json
+            document["creation"] = .object(creation)
+        }
+    }
     /// Who writes: `{host, process}`.
     var writer: JSON? { document["creation"]?["by"] }
 

@@ -36,7 +36,8 @@ extension TokenSets {
         var report = ArchiveReport()
         report.name = name
         let partial = folder + ".partial"
-        try? manager.removeItem(atPath: partial)
+        // What an archive that was cut off left behind must not come into this one.
+        if manager.fileExists(atPath: partial) { try manager.removeItem(atPath: partial) }
         try manager.createDirectory(atPath: partial, withIntermediateDirectories: true)
         let root = URL(filePath: partial)
         let list = root.appending(path: "tokens.jsonl").path(percentEncoded: false)

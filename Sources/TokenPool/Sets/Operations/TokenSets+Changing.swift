@@ -112,8 +112,10 @@ extension TokenSets {
                 "set \"\(name)\" has \(counts[.locked]) tokens that workers hold: cancel the set and wait, or delete it with --force"
             )
         }
-        let set = try await change(name) { set in
+        var signed = now
+        try await change(name) { set in
             set.state = .deleting
+            set.writerUntil = signed + Self.trust
             return true
         }
         var deleted = 0
@@ -122,6 +124,7 @@ extension TokenSets {
             // The view has each token's revision, so no document needs to be read for its end.
             try await pages(.setTokens, key: .string(name), size: 1000, includeDocuments: false) { rows in
                 seen += rows.count
+                try await staySigned(name, since: &signed)
                 let tombstones = rows.compactMap { row -> Document? in
                     guard let id = row.id, let revision = row.value[1]?.stringValue else { return nil }
                     return Document(id: id, fields: ["_rev": .string(revision), "_deleted": true])
@@ -131,7 +134,11 @@ extension TokenSets {
             }
             if seen == 0 { break }
         }
-        if let revision = set.document.revision { try await database.delete(set.document.id, revision: revision) }
+        // Another who was finishing the same deletion may have been faster.
+        let id = TokenSet.documentID(name)
+        while let revision = try await database.documentIfPresent(id)?.revision {
+            do { try await database.delete(id, revision: revision) } catch CouchDBError.conflict { continue }
+        }
         return deleted
     }
 }

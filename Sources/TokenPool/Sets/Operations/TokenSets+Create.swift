@@ -50,7 +50,7 @@ extension TokenSets {
     /// all of it.
     ///
     /// Interrupted while it writes, it goes on when called again; interrupted while it releases, anybody can finish:
-    /// ``resumeInterrupted()`` does.
+    /// ``Pool/sweep(now:limit:grace:horizon:)`` does.
     ///
     /// - Throws: ``ConfigurationError`` when the configuration is wrong, and ``PoolError`` when the set exists
     ///   (``IfExists/fail``), somebody else is writing it, or an id belongs to a document that is not the set's.
@@ -65,23 +65,20 @@ extension TokenSets {
         return try await creation.run(progress)
     }
 
-    /// Finishes what others left half done: releases and deletions, never unfinished writing.
+    /// Finishes what others left half done with these sets: releases and deletions, never unfinished writing.
     ///
+    /// ``Pool/sweep(now:limit:grace:horizon:)`` finds them.
+    ///
+    /// - Parameter ids: Ids of set documents.
     /// - Returns: The names of the sets that were finished.
-    @discardableResult
-    public func resumeInterrupted() async throws -> [String] {
+    func resumeInterrupted(_ ids: [String]) async throws -> [String] {
         var finished: [String] = []
-        var query = ViewQuery()
-        query.reduce = false
-        // The view tells which sets need a look, so that a pool of many finished sets costs one request.
-        let open = try await explained { try await database.view(.sets, query) }.rows.filter {
-            $0.value["state"] == "deleting" || $0.value["step"] == "releasing"
-        }
-        for set in try await database.documents(open.compactMap(\.id)).compactMap({ $0.flatMap(TokenSet.init) }) {
+        for set in try await database.documents(ids).compactMap({ $0.flatMap(TokenSet.init) })
+        where (set.writerUntil ?? now) <= now {
             if set.state == .deleting {
                 try await delete(set.name, force: true)
                 finished.append(set.name)
-            } else if set.state == .ready, set.step == .releasing, (set.writerUntil ?? now) <= now {
+            } else if set.state == .ready, set.step == .releasing {
                 try await release(set)
                 finished.append(set.name)
             }
@@ -104,15 +101,17 @@ extension TokenSets {
     func releaseHeld(_ name: String, total: Int? = nil, progress: Progress? = nil) async throws {
         let now = now
         var released = 0
+        var signed = Timestamp(seconds: 0)
         while true {
             var seen = 0
             try await pages(.held, key: .string(name)) { rows in
                 seen += rows.count
+                try await staySigned(name, since: &signed)
                 let documents = rows.compactMap { $0.document.map(Token.init) }.compactMap { token -> Document? in
                     guard token.state == .waiting, token.pool.hold != nil else { return nil }
                     var token = token
                     token.pool.hold = nil
-                    let mustWait = !token.pool.after.isEmpty || (token.pool.notBefore.map { $0 > now } ?? false)
+                    let mustWait = !token.dependencies.isEmpty || (token.pool.notBefore.map { $0 > now } ?? false)
                     if !mustWait { token.lock = 0 }
                     return token.document
                 }
@@ -121,6 +120,21 @@ extension TokenSets {
             }
             // Who lost a write finds the token still held in the next round.
             if seen == 0 { return }
+        }
+    }
+
+    /// How long whoever works on a whole set is trusted to be alive after it last said so.
+    static let trust: Duration = .seconds(60)
+
+    /// Says on the set document, now and then, that somebody is at work, so that nobody else begins the same.
+    func staySigned(_ name: String, since signed: inout Timestamp) async throws {
+        let now = now
+        guard now - signed >= Self.trust / 3 else { return }
+        signed = now
+        try await change(name) { set in
+            guard set.step == .releasing || set.state == .deleting else { return false }
+            set.writerUntil = now + Self.trust
+            return true
         }
     }
 

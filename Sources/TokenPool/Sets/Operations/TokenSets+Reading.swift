@@ -64,14 +64,7 @@ extension TokenSets {
     /// Says what to do when our views are missing.
     func explained<Value>(_ read: () async throws -> Value) async throws -> Value {
         do { return try await read() } catch CouchDBError.notFound {
-            if try await !database.exists() {
-                throw PoolError(
-                    .badInput, "there is no database \"\(database.name)\": make it with `tokenpool init`")
-            }
-            throw PoolError(
-                .noSuchView,
-                "design document \"tokenpool\" in database \"\(database.name)\" is missing or old: run `tokenpool views push`"
-            )
+            throw try await pool.missing("design document \"tokenpool\" is missing or old in")
         }
     }
 

@@ -11,7 +11,11 @@ struct FilesSource: TokenSource {
     func rows() throws -> () throws -> SourceRow? {
         var paths: [String] = []
         for pattern in patterns {
-            let found = Glob.files(matching: pattern.path)
+            let found: [String]
+            do { found = try Glob.files(matching: pattern.path) } catch {
+                throw ConfigurationError(
+                    pattern.place, "\"\(pattern.name)\" can not be looked up: \(error.localizedDescription)")
+            }
             guard !found.isEmpty else {
                 throw ConfigurationError(
                     pattern.place, "no file matches \"\(pattern.name)\" (looked for \(pattern.path))")
@@ -41,7 +45,7 @@ struct FilesSource: TokenSource {
 /// File names by pattern: `*`, `?`, `[a-z]` within a name, `**` for any folders in between. Hidden files only when the
 /// pattern names the dot.
 enum Glob {
-    static func files(matching pattern: String) -> [String] {
+    static func files(matching pattern: String) throws -> [String] {
         var folders = [pattern.hasPrefix("/") ? "/" : "."]
         let parts = pattern.split(separator: "/").map(String.init)
         let manager = FileManager.default
@@ -58,13 +62,15 @@ enum Glob {
             for folder in folders {
                 if part == "**" {
                     next.append(folder)
-                    for path in (try? manager.subpathsOfDirectory(atPath: folder)) ?? [] {
+                    guard isFolder(folder) else { continue }
+                    for path in try manager.subpathsOfDirectory(atPath: folder) {
                         let isHidden = path.split(separator: "/").contains { $0.hasPrefix(".") }
                         let full = join(folder, path)
                         if !isHidden && isFolder(full) != isLast { next.append(full) }
                     }
                 } else if part.contains(where: { "*?[".contains($0) }) {
-                    for name in (try? manager.contentsOfDirectory(atPath: folder)) ?? []
+                    guard isFolder(folder) else { continue }
+                    for name in try manager.contentsOfDirectory(atPath: folder)
                     where fnmatch(part, name, FNM_PERIOD) == 0 {
                         next.append(join(folder, name))
                     }
