@@ -21,7 +21,8 @@ struct DocumentationTests {
     @Test("has an example of every document, each with an id and a type")
     func complete() throws {
         let examples = try Self.examples()
-        #expect(Set(examples.keys) == ["token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings"])
+        #expect(
+            Set(examples.keys) == ["token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings"])
         for (name, document) in examples {
             #expect(!document.id.isEmpty, "\(name)")
             #expect(document["type"]?.stringValue?.isEmpty == false, "\(name)")
