@@ -57,7 +57,11 @@ public struct ClaimWindow: Sendable {
     private static let furthestSkip = 1000
 
     /// A window with nothing in it.
-    public init(order: ClaimOrder = .shuffled) { self.order = order }
+    public init(order: ClaimOrder = .shuffled) {
+        self.order = order
+        // Who asks for an order wants the first token to be the first: not what the view knew some time ago.
+        freshReads = order == .asViewed ? 1 : 0
+    }
 
     /// Begins a claim: forgets rows that are too old, and that the view was empty.
     public mutating func begin(now: Timestamp) {

@@ -77,7 +77,8 @@ struct TokenBatchWriter: Sendable {
                 continue
             }
             guard present.pool.set == set else { throw TokenIDTaken(id: token.id, owner: present.pool.set) }
-            let isSame = Self.isSame(token, present)
+            var isSame = Self.hasSameFields(token, present)
+            if isSame { isSame = try await hasSameAttachments(token, present) }
             let isHeld = present.state == .waiting && present.pool.hold != nil
             if isSame || (!isHeld && ifExists != .update) {
                 report.kept += 1
@@ -103,18 +104,28 @@ struct TokenBatchWriter: Sendable {
         "created", "pool", "status", "times", "progress",
     ]
 
-    /// Whether the token that is there is what the configuration makes.
-    static func isSame(_ token: Token, _ present: Token) -> Bool {
+    /// Whether the token that is there has what the configuration makes, attachments aside.
+    private static func hasSameFields(_ token: Token, _ present: Token) -> Bool {
         for (name, value) in token.document.fields where !stateFields.contains(name) {
             guard present[name] == value else { return false }
         }
-        for name in decidedMembers where token.pool.members[name] != present.pool.members[name] { return false }
-        return token.document.attachments.allSatisfy { name, value in
+        return decidedMembers.allSatisfy { token.pool.members[$0] == present.pool.members[$0] }
+    }
+
+    /// Whether the attachments that the configuration makes are there.
+    ///
+    /// CouchDB keeps texts compressed and its digest is then of the compressed bytes (`compressible_types`, 3.5), so
+    /// where only the digests differ the bytes are compared.
+    private func hasSameAttachments(_ token: Token, _ present: Token) async throws -> Bool {
+        for (name, value) in token.document.attachments {
             guard let stub = present.document.attachment(name), let text = value["data"]?.stringValue,
-                let data = Data(base64Encoded: text)
+                let data = Data(base64Encoded: text), stub.length == data.count
             else { return false }
-            return stub.digest == "md5-" + Data(Insecure.MD5.hash(data: data)).base64EncodedString()
+            if stub.digest == "md5-" + Data(Insecure.MD5.hash(data: data)).base64EncodedString() { continue }
+            let attachment = try await sets.database.attachment(name, of: present.id)
+            guard try await attachment.bytes(upTo: data.count).elementsEqual(data) else { return false }
         }
+        return true
     }
 
     /// The token that is there with the configuration's fields, held.
