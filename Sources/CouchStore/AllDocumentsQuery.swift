@@ -18,7 +18,7 @@ package struct AllDocumentsQuery: Sendable {
     package var skip = 0
     /// Whether bodies and attachments are read too.
     package var includesBodies = false
-    /// Whether ``AllDocumentsPage/offset`` is wanted: it costs a count of the rows before.
+    /// Whether ``AllDocumentsPage/offset`` is wanted.
     package var wantsOffset = false
 
     /// All documents, `limit` at a time.
@@ -54,12 +54,6 @@ struct IDRange {
         return parts.isEmpty ? "TRUE" : parts.joined(separator: " AND ")
     }
 
-    /// What lies before the range in reading order; `nil` when nothing does.
-    var conditionBefore: String? {
-        guard query.startKey != nil else { return nil }
-        return "id " + (query.isDescending ? ">" : "<") + (query.startIsExclusive ? "=" : "") + " ?1"
-    }
-
     var order: String { query.isDescending ? "ORDER BY id DESC" : "ORDER BY id" }
 
     func bind(_ statement: SQLStatement) {
@@ -88,16 +82,14 @@ extension DocumentRows {
         }
         var offset: Int?
         if query.wantsOffset {
-            offset = query.skip
-            if let before = range.conditionBefore {
-                let row = try SQLStatement(
-                    database,
-                    "SELECT count(*) FROM documents INDEXED BY documents_by_id WHERE deleted = 0 AND \(before)")
-                range.bind(row)
-                defer { row.reset() }
-                if try row.step() { offset = row.integer(0) + query.skip }
+            var before = 0
+            if let start = query.startKey {
+                // Descending, what comes before the start is what comes after it in the order of ids.
+                let including = query.isDescending != query.startIsExclusive
+                before = try IDCounts.documents(before: start, including: including, in: database)
+                if query.isDescending { before = state.documents - before }
             }
-            offset = min(offset ?? 0, state.documents)
+            offset = min(before + query.skip, state.documents)
         }
         return AllDocumentsPage(
             documents: documents, totalRows: state.documents, offset: offset, updateSequence: state.sequence)

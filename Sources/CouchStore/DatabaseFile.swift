@@ -3,17 +3,17 @@ import GRDB
 /// The tables of a database and how its file is opened.
 enum DatabaseFile {
     /// The version that this program writes, in `PRAGMA user_version`.
-    static let version = 1
+    static let version = 2
 
     // documents: one row a document, at the sequence of its latest change, with its winner. So the table is the sequence
-    // log too: an edit moves the row to the end. The index finds a document by id and lists ids in byte order.
+    // log too: an edit moves the row to the end. The index finds a document by id and lists ids in byte order, tombstones
+    // apart, so that a list never walks over them.
     // revisions: bodies of other leaves, and of revisions that were replaced, until a compaction.
     // contents: bytes of attachments by digest; NULL bytes stand in a file of the attachments folder.
     private static let schema = """
         CREATE TABLE documents (
             sequence INTEGER PRIMARY KEY, number INTEGER NOT NULL, id TEXT NOT NULL, deleted INTEGER NOT NULL,
             leaves INTEGER NOT NULL, revision BLOB NOT NULL, tree BLOB, attachments BLOB, body BLOB NOT NULL);
-        CREATE UNIQUE INDEX documents_by_id ON documents (id, deleted);
         CREATE TABLE revisions (
             number INTEGER NOT NULL, revision BLOB NOT NULL, leaf INTEGER NOT NULL, attachments BLOB,
             body BLOB NOT NULL, PRIMARY KEY (number, revision)) WITHOUT ROWID;
@@ -31,11 +31,25 @@ enum DatabaseFile {
         CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         """
 
+    /// What version 2 added: see ``SequenceCounts`` and ``IDCounts``.
+    private static let counts = """
+        CREATE UNIQUE INDEX documents_by_id ON documents (deleted, id);
+        CREATE TABLE sequence_counts (
+            level INTEGER NOT NULL, stretch INTEGER NOT NULL, documents INTEGER NOT NULL,
+            PRIMARY KEY (level, stretch)) WITHOUT ROWID;
+        CREATE TABLE id_counts (
+            level INTEGER NOT NULL, first BLOB NOT NULL, documents INTEGER NOT NULL, parts INTEGER NOT NULL,
+            PRIMARY KEY (level, first)) WITHOUT ROWID;
+        """
+
+    /// How long a connection waits for another one's lock.
+    static let busyMilliseconds: Int32 = 10_000
+
     private static func configuration(label: String) -> Configuration {
         var configuration = Configuration()
         configuration.label = label
         configuration.foreignKeysEnabled = false
-        configuration.busyMode = .timeout(10)
+        configuration.busyMode = .timeout(Double(busyMilliseconds) / 1000)
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { database in
             guard !database.configuration.readonly else { return }
@@ -51,7 +65,7 @@ enum DatabaseFile {
         return configuration
     }
 
-    /// Opens the file, and makes its tables when it is new.
+    /// Opens the file; makes its tables when it is new, and adds to them when it is of an earlier version.
     static func open(path: String, label: String, settings: [(String, String)] = []) throws -> DatabasePool {
         let pool = try DatabasePool(path: path, configuration: configuration(label: label))
         try pool.write { database in
@@ -59,11 +73,18 @@ enum DatabaseFile {
             if found > version {
                 throw StoreError(.failed, "\(path) was written by a later version of tokenpool: use that version")
             }
-            guard found == 0 else { return }
-            try database.execute(sql: schema)
-            for (name, value) in settings {
-                try database.execute(sql: "INSERT INTO settings VALUES (?, ?)", arguments: [name, value])
+            if found == version { return }
+            if found == 0 {
+                try database.execute(sql: schema)
+                for (name, value) in settings {
+                    try database.execute(sql: "INSERT INTO settings VALUES (?, ?)", arguments: [name, value])
+                }
+            } else {
+                try database.execute(sql: "DROP INDEX documents_by_id")
             }
+            try database.execute(sql: counts)
+            try SequenceCounts.build(in: database)
+            try IDCounts.build(in: database)
             try database.execute(sql: "PRAGMA user_version = \(version)")
         }
         return pool

@@ -8,6 +8,15 @@ struct DocumentRows {
     static let columns = "sequence, number, id, deleted, leaves, revision, tree"
     static let columnsWithBody = columns + ", attachments, body"
 
+    private static let winnerAlone = byID(columns)
+    private static let winnerWithBody = byID(columnsWithBody)
+
+    /// Looks among the documents that are there and then among the tombstones, which the index keeps apart.
+    private static func byID(_ columns: String) -> String {
+        [0, 1].map { "SELECT \(columns) FROM documents INDEXED BY documents_by_id WHERE deleted = \($0) AND id = ?1" }
+            .joined(separator: " UNION ALL ")
+    }
+
     /// The document in the row where the statement stands.
     static func document(_ row: SQLStatement, withBody: Bool) -> StoredDocument {
         let revision = row.withBytes(5) { Revision(decoding: $0) }
@@ -21,12 +30,7 @@ struct DocumentRows {
 
     /// The winner; `nil` when the document does not exist.
     func winner(_ id: String, withBody: Bool = true) throws -> StoredDocument? {
-        let row = try SQLStatement(
-            database,
-            withBody
-                ? "SELECT \(Self.columnsWithBody) FROM documents WHERE id = ?"
-                : "SELECT \(Self.columns) FROM documents WHERE id = ?"
-        ).bind(1, id)
+        let row = try SQLStatement(database, withBody ? Self.winnerWithBody : Self.winnerAlone).bind(1, id)
         defer { row.reset() }
         return try row.step() ? Self.document(row, withBody: withBody) : nil
     }

@@ -16,6 +16,9 @@ struct EditWriter {
     var settings: DatabaseSettings
     /// Whether a design document was written.
     var touchesDesignDocuments = false
+    /// What this transaction changes in the counts by sequence and by id.
+    var sequenceCounts = SequenceCounts()
+    var idCounts = IDCounts()
 
     init(database: Database, state: DatabaseState, settings: DatabaseSettings, attachmentStore: AttachmentStore) {
         self.database = database
@@ -28,7 +31,10 @@ struct EditWriter {
 
     /// To be called last in the transaction.
     func finish() throws {
-        if state != stateBefore { try state.write(to: database) }
+        guard state != stateBefore else { return }
+        try state.write(to: database)
+        try sequenceCounts.write(to: database)
+        try idCounts.write(to: database)
     }
 
     /// Carries out the edits of one caller.
@@ -139,7 +145,8 @@ struct EditWriter {
             )
             .bind(1, state.sequence).bind(2, prepared.edit.id).bind(3, prepared.edit.isDeleted ? 1 : 0)
             .bind(4, revision.encoded).bind(5, encodedTree).bind(6, encodedAttachments).bind(7, prepared.body).run()
-            if prepared.edit.isDeleted { state.deleted += 1 } else { state.documents += 1 }
+            sequenceCounts.move(from: nil, to: state.sequence)
+            try count(prepared.edit.id, isDeleted: prepared.edit.isDeleted, by: 1)
             state.bodyBytes += prepared.body.count
             return .saved(revision, sequence: state.sequence)
         }
@@ -166,6 +173,7 @@ struct EditWriter {
     mutating func moveRow(of current: StoredDocument, leaves: Int, _ encodedTree: [UInt8]?) throws {
         try SQLStatement(database, "UPDATE documents SET sequence = ?, leaves = ?, tree = ? WHERE sequence = ?")
             .bind(1, state.sequence).bind(2, leaves).bind(3, encodedTree).bind(4, current.sequence).run()
+        sequenceCounts.move(from: current.sequence, to: state.sequence)
     }
 
     /// Puts a document at the end of the sequence log with another winner.
@@ -183,10 +191,21 @@ struct EditWriter {
         .bind(1, state.sequence).bind(2, winner.isDeleted ? 1 : 0).bind(3, leaves)
         .bind(4, winner.revision.encoded).bind(5, encodedTree).bind(6, attachments).bind(7, body)
         .bind(8, current.sequence).run()
+        sequenceCounts.move(from: current.sequence, to: state.sequence)
         state.bodyBytes += body.count
         if winner.isDeleted != current.isDeleted {
-            state.documents += winner.isDeleted ? -1 : 1
-            state.deleted += winner.isDeleted ? 1 : -1
+            try count(current.id, isDeleted: current.isDeleted, by: -1)
+            try count(current.id, isDeleted: winner.isDeleted, by: 1)
+        }
+    }
+
+    /// Counts a document in (+1) or out (−1).
+    mutating func count(_ id: String, isDeleted: Bool, by change: Int) throws {
+        if isDeleted {
+            state.deleted += change
+        } else {
+            state.documents += change
+            try idCounts.add(change, id: id, in: database)
         }
     }
 

@@ -1,5 +1,6 @@
 import CouchDocument
 import GRDB
+import GRDBSQLite
 import Logging
 import Synchronization
 
@@ -64,10 +65,16 @@ extension StoredDatabase {
 
     /// Moves the write-ahead log into the file, so that the log is short again.
     private func truncateLog() async throws {
-        let pool = core.pool
+        let core = core
         try await core.attachmentStore.perform {
-            try pool.writeWithoutTransaction { database in
-                // Readers under way only put it off to a later checkpoint.
+            // The bulk of it beside the writer, on a connection for that alone.
+            let beside = try DatabaseQueue(path: core.path)
+            _ = try beside.inDatabase { try $0.checkpoint(.passive) }
+            try beside.close()
+            try core.pool.writeWithoutTransaction { database in
+                // Writers would wait as long as this waits for readers. It does not: a later checkpoint will do.
+                sqlite3_busy_timeout(database.sqliteConnection, 0)
+                defer { sqlite3_busy_timeout(database.sqliteConnection, DatabaseFile.busyMilliseconds) }
                 do { _ = try database.checkpoint(.truncate) } catch let error as DatabaseError
                     where error.resultCode == .SQLITE_BUSY
                 {}

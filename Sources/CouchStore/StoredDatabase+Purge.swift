@@ -32,7 +32,8 @@ extension EditWriter {
         if tree.isEmpty {
             try SQLStatement(database, "DELETE FROM revisions WHERE number = ?").bind(1, current.number).run()
             try SQLStatement(database, "DELETE FROM documents WHERE sequence = ?").bind(1, current.sequence).run()
-            if current.isDeleted { state.deleted -= 1 } else { state.documents -= 1 }
+            sequenceCounts.move(from: current.sequence, to: nil)
+            try count(id, isDeleted: current.isDeleted, by: -1)
             return purged
         }
         try replaceWinner(of: current, by: tree, wasPurged: purged.contains(current.winner))

@@ -44,7 +44,7 @@ extension StoredDatabase {
 
     /// Documents by id.
     package func allDocuments(_ query: AllDocumentsQuery) async throws -> AllDocumentsPage {
-        if query.limit <= Self.shortListLength && query.skip <= Self.shortListLength && !query.wantsOffset {
+        if query.limit <= Self.shortListLength && query.skip <= Self.shortListLength {
             return try await core.readShortly { try $0.all(query) }
         }
         return try await core.read { try $0.all(query) }
@@ -85,12 +85,7 @@ extension StoredDatabase {
     package func pendingChanges(after sequence: Int) async throws -> Int {
         if sequence <= 0 { return core.published.withLock { $0.state.documents + $0.state.deleted } }
         if sequence >= lastSequence { return 0 }
-        return try await core.read { rows in
-            let row = try SQLStatement(rows.database, "SELECT count(*) FROM documents WHERE sequence > ?")
-                .bind(1, sequence)
-            defer { row.reset() }
-            return try row.step() ? row.integer(0) : 0
-        }
+        return try await core.readShortly { try SequenceCounts.documents(after: sequence, in: $0.database) }
     }
 
     /// Waits for a change after that sequence and answers the latest sequence; at once when there is one already.
