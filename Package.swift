@@ -101,12 +101,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "CouchDocumentTests", dependencies: ["CouchDocument"], swiftSettings: strict),
         .testTarget(
-            name: "CouchStoreTests", dependencies: ["CouchDocument", "CouchStore", logging], swiftSettings: strict),
+            name: "CouchStoreTests",
+            dependencies: [
+                "CouchDocument", "CouchStore", logging, .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "CouchConformanceTests", dependencies: ["CouchDocument", "TestSupport"],
             resources: [.copy("Recordings")], swiftSettings: strict),
         .testTarget(
             name: "CouchDBTests", dependencies: ["CouchDB", "CouchDocument", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DurabilityTests", dependencies: ["CouchDB", "CouchDocument", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TokenPoolTests",
             dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool"],

@@ -83,3 +83,56 @@ func makeFolder(_ path: String) throws {
         throw StoreError.system("make", folder)
     }
 }
+
+/// Makes a file's bytes survive a power cut.
+func synchronizeFile(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw StoreError.system("open", path) }
+    defer { close(descriptor) }
+    if fsync(descriptor) != 0 { throw StoreError.system("synchronise", path) }
+}
+
+/// Copies a file with its permissions to a name that is not there yet; returns when it is on disk, with its size.
+func copyFile(_ path: String, to target: String) throws -> Int {
+    let from = open(path, O_RDONLY | O_CLOEXEC)
+    guard from >= 0 else { throw StoreError.system("open", path) }
+    defer { close(from) }
+    var status = stat()
+    guard fstat(from, &status) == 0 else { throw StoreError.system("read", path) }
+    let to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status.st_mode & 0o777)
+    guard to >= 0 else { throw StoreError.system("make", target) }
+    defer { close(to) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    var size = 0
+    while true {
+        let count = read(from, &buffer, buffer.count)
+        if count < 0 && errno == EINTR { continue }
+        guard count >= 0 else { throw StoreError.system("read", path) }
+        if count == 0 { break }
+        var written = 0
+        while written < count {
+            let step = buffer.withUnsafeBytes { write(to, $0.baseAddress! + written, count - written) }
+            if step < 0 && errno == EINTR { continue }
+            guard step > 0 else { throw StoreError.system("write", target) }
+            written += step
+        }
+        size += count
+    }
+    guard fsync(to) == 0 else { throw StoreError.system("synchronise", target) }
+    return size
+}
+
+/// Removes a folder and everything below it. One that is gone already is fine.
+func removeTree(_ folder: String) throws {
+    for name in try namesInFolder(folder) {
+        let path = "\(folder)/\(name)"
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw StoreError.system("read", path) }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            try removeTree(path)
+        } else if unlink(path) != 0 && errno != ENOENT {
+            throw StoreError.system("remove", path)
+        }
+    }
+    if rmdir(folder) != 0 && errno != ENOENT { throw StoreError.system("remove", folder) }
+}

@@ -157,7 +157,7 @@ package final class Store: Sendable {
 
     // MARK: Files
 
-    private func path(_ name: String) -> String { "\(folder)/databases/\(DatabaseName.fileName(name)).db" }
+    private func path(_ name: String) -> String { DataFolderFiles(folder: folder).database(name) }
 
     /// Removes what can be left of a database of that name whose file is gone.
     private func removeRemains(of name: String) throws {

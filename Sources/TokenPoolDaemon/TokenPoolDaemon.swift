@@ -19,7 +19,8 @@ struct TokenPoolDaemon: AsyncParsableCommand {
             Prints one line, "ready http://ADDRESS:PORT", to standard output when it serves; everything else goes to \
             standard error. SIGTERM and SIGINT end it: running requests are finished first.
             """,
-        version: "tokenpoold \(CouchService.productVersion) (CouchDB \(CouchService.couchVersion) API)")
+        version: "tokenpoold \(CouchService.productVersion) (CouchDB \(CouchService.couchVersion) API)",
+        subcommands: [BackupCommand.self, CheckCommand.self])
 
     @Option(name: .customLong("data"), help: "The folder of databases, made when missing.")
     var folder = "./tokenpool-data"
@@ -62,6 +63,8 @@ struct TokenPoolDaemon: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        // A limit on the size of files is told by the write that meets it.
+        signal(SIGXFSZ, SIG_IGN)
         let level = logLevel
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
