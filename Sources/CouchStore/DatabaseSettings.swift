@@ -7,6 +7,8 @@ struct DatabaseSettings: Sendable {
     var uuid = ""
     /// Seconds since 1970, as text.
     var instanceStartTime = "0"
+    /// Whether documents are in partitions. Never changes.
+    var isPartitioned = false
     /// Who may do what.
     var security: JSONObject = [:]
     /// How many revisions of a branch are remembered.
@@ -27,6 +29,7 @@ struct DatabaseSettings: Sendable {
             switch row.text(0) {
             case "uuid": uuid = value
             case "created": instanceStartTime = value
+            case "partitioned": isPartitioned = value == "true"
             case "security": security = try JSON(parsing: value).objectValue ?? [:]
             case "revisions_limit": revisionsLimit = Int(value) ?? revisionsLimit
             case "purged_infos_limit": purgedInfosLimit = Int(value) ?? purgedInfosLimit

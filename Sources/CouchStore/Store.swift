@@ -84,12 +84,13 @@ package final class Store: Sendable {
         }
     }
 
-    /// Makes a database, with CouchDB 3's security object: for admins only.
+    /// Makes a database, with CouchDB 3's security object: for admins only. In a partitioned one every document's id begins
+    /// with the name of its ``Partition`` and a colon.
     ///
     /// - Throws: ``StoreError/Code/exists``, or ``StoreError/Code/illegalDatabaseName`` with CouchDB's text.
-    package func createDatabase(_ name: String, security: JSONObject = DatabaseSettings.adminOnly) async throws
-        -> StoredDatabase
-    {
+    package func createDatabase(
+        _ name: String, security: JSONObject = DatabaseSettings.adminOnly, isPartitioned: Bool = false
+    ) async throws -> StoredDatabase {
         try DatabaseName.check(name)
         return try await perform {
             guard !self.state.withLock({ $0.names.contains(name) || $0.deleting.contains(name) }) else {
@@ -100,7 +101,7 @@ package final class Store: Sendable {
                 name,
                 settings: [
                     ("uuid", StoreFile.newIdentifier()), ("created", String(time(nil))),
-                    ("security", security.description),
+                    ("security", security.description), ("partitioned", String(isPartitioned)),
                 ])
             return try self.open(name)
         }

@@ -14,11 +14,15 @@ package final class StoredDatabase: Sendable {
     package let instanceStartTime: String
     /// 32 hex digits that no other database has.
     package let uuid: String
+    /// Whether documents are in partitions: see ``Partition``.
+    package let isPartitioned: Bool
     /// The views and functions of its design documents. Made at the first call.
     package var views: ViewIndexes {
         madeViews.withLock { made in
             if let made { return made }
-            let new = ViewIndexes(folder: viewsFolder, source: DatabaseViewSource(core: core), logger: logger)
+            let new = ViewIndexes(
+                folder: viewsFolder, source: DatabaseViewSource(core: core), isPartitioned: isPartitioned,
+                logger: logger)
             made = new
             return new
         }
@@ -41,7 +45,10 @@ package final class StoredDatabase: Sendable {
         self.core = core
         self.logger = logger
         self.viewsFolder = viewsFolder
-        (uuid, instanceStartTime) = core.published.withLock { ($0.settings.uuid, $0.settings.instanceStartTime) }
+        let stored = core.published.withLock { $0.settings }
+        uuid = stored.uuid
+        instanceStartTime = stored.instanceStartTime
+        isPartitioned = stored.isPartitioned
         queue = WriteQueue(
             pool: core.pool, label: name,
             makeWriter: { database in

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 // ICU's own headers can not be shown to Swift: its names are macros that carry a version, and its types clash with
@@ -17,3 +18,13 @@ int32_t tp_collator_sort_key(const tp_collator *collator, const char *text, int3
 
 /// The version of the collation data, such as "153.112". An index built with another one has to be built anew.
 void tp_collator_version(const tp_collator *collator, char out[32]);
+
+/// A compiled regular expression. Searches keep their state in it: not for several threads at once.
+typedef struct tp_regex tp_regex;
+
+/// Compiles UTF-8 text; NULL when it is no regular expression.
+tp_regex *tp_regex_open(const char *pattern, int32_t length);
+void tp_regex_close(tp_regex *regex);
+
+/// Whether the expression is found anywhere in the UTF-8 text. False also when the search took too long.
+bool tp_regex_matches(tp_regex *regex, const char *text, int32_t length);

@@ -100,7 +100,7 @@ struct ChangesFeed: Sendable {
         if options.includesDocuments {
             writer.raw(",\"doc\":")
             if case .selector(_, let fields?) = filter {
-                writer.write(Selector.fields(fields, of: .object(change.document.document().fields)))
+                writer.write(fields.members(of: .object(change.document.document().fields)))
             } else {
                 try await options.view.write(change.document, of: here.database, to: &writer)
             }

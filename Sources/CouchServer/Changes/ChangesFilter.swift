@@ -6,7 +6,7 @@ enum ChangesFilter: Sendable {
     case all
     case documents(ids: [String])
     case designs
-    case selector(Selector, fields: [String]?)
+    case selector(Selector, fields: FindFields?)
     case function(name: String, DesignDocument, request: JSON)
     case view(name: String, DesignDocument)
 
@@ -27,7 +27,11 @@ enum ChangesFilter: Sendable {
             guard let selector = body["selector"], selector.objectValue != nil else {
                 throw Refusal.badRequest("Selector error: expected a JSON object")
             }
-            self = .selector(try Selector(selector), fields: body["fields"]?.arrayValue?.compactMap(\.stringValue))
+            do throws(StoreError) {
+                self = .selector(try Selector(selector), fields: try FindFields(body["fields"] ?? []))
+            } catch {
+                throw Refusal.badRequest(error.reason)
+            }
         case "_view":
             guard let name = query["view"] else {
                 throw Refusal.badRequest("`view` filter parameter is not provided.")

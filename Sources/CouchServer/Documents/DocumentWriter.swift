@@ -38,6 +38,8 @@ struct DocumentWriter: Sendable {
 
     /// Writes documents; each has an outcome of its own.
     func save(_ edits: [Edit]) async throws -> [WriteOutcome] {
+        // In a partitioned database one wrong id refuses the whole request, as in CouchDB.
+        if here.database.isPartitioned { for edit in edits { try Partition.check(id: edit.id) } }
         var outcomes = [WriteOutcome](repeating: .refused(.conflict), count: edits.count)
         var accepted: [Edit] = []
         var places: [Int] = []
@@ -79,6 +81,11 @@ struct DocumentWriter: Sendable {
             }
             if !edit.isDeleted, let design = DesignDocument(Document(id: edit.id, fields: edit.body)) {
                 try await here.database.views.functions.check(design)
+                if !here.database.isPartitioned && edit.body["options"]?["partitioned"] == true {
+                    throw Refusal(
+                        400, "invalid_design_doc",
+                        "partitioned option cannot be true in a non-partitioned database.")
+                }
             }
             return edit
         }

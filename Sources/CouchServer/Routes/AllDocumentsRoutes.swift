@@ -74,6 +74,9 @@ struct AllDocumentsRoutes: Sendable {
         if options.group == true || options.groupLevel != nil {
             throw Refusal.queryParse("Invalid use of grouping on a map view.")
         }
+        if options.partition != nil && !here.database.isPartitioned {
+            throw Refusal.queryParse("`partition` parameter is not supported on this db")
+        }
         if kind == .local { return (try await localRows(options), nil) }
         if options.keys != nil { return try await rowsOfKeys(options) }
         var query = AllDocumentsQuery(limit: min(options.limit ?? .max, Self.pageSize))
@@ -84,7 +87,9 @@ struct AllDocumentsRoutes: Sendable {
         query.startKey = options.startKey == nil ? options.startKeyDocumentID : options.startKey?.stringValue
         query.endKey = options.endKey?.stringValue
         query.inclusiveEnd = options.includesEnd
-        if kind == .design { restrictToDesigns(&query) }
+        // No id is `_design0` or a partition's name with a semicolon, so the ends can be included.
+        if kind == .design { restrict(&query, from: "_design/", to: "_design0") }
+        if let partition = options.partition { restrict(&query, from: partition + ":", to: partition + ";") }
         // Ids are texts: nothing lies before or at a key that is none.
         let matchesNothing = options.endKey != nil && options.endKey?.stringValue == nil
         if matchesNothing { query.limit = 0 }
@@ -127,12 +132,12 @@ struct AllDocumentsRoutes: Sendable {
         }
     }
 
-    private func restrictToDesigns(_ query: inout AllDocumentsQuery) {
+    private func restrict(_ query: inout AllDocumentsQuery, from first: String, to last: String) {
         func lesser(_ left: String, _ right: String) -> Bool { left.utf8.lexicographicallyPrecedes(right.utf8) }
         var low = query.isDescending ? query.endKey : query.startKey
         var high = query.isDescending ? query.startKey : query.endKey
-        if low.map({ lesser($0, "_design/") }) ?? true { low = "_design/" }
-        if high.map({ lesser("_design0", $0) }) ?? true { high = "_design0" }
+        if low.map({ lesser($0, first) }) ?? true { low = first }
+        if high.map({ lesser(last, $0) }) ?? true { high = last }
         query.startKey = query.isDescending ? high : low
         query.endKey = query.isDescending ? low : high
     }

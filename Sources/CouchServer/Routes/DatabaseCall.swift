@@ -54,8 +54,11 @@ struct DatabaseCall: Sendable {
         case "_changes": return try await ChangesRoutes(here: self).answer()
         case "_security": return try await SecurityRoutes(here: self).answer()
         case "_revs_limit", "_purged_infos_limit", "_compact", "_view_cleanup", "_ensure_full_commit", "_temp_view",
-            "_find", "_index", "_explain", "_shards", "_sync_shards":
+            "_shards", "_sync_shards":
             return try await MaintenanceRoutes(here: self).answer()
+        case "_find", "_explain": return try await FindRoutes(here: self).answer()
+        case "_index": return try await IndexRoutes(here: self).answer()
+        case "_partition": return try await PartitionRoutes(here: self).answer()
         default: if page.hasPrefix("_design/") { return redirect() }
         }
         return try await document(id: page, rest: segments.dropFirst(2))

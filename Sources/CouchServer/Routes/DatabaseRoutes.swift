@@ -24,12 +24,15 @@ struct DatabaseRoutes: Sendable {
             throw Refusal.badRequest("The `n` value should be a positive integer.")
         }
         switch call.query["partitioned"] {
-        case nil, "false": break
-        case "true": throw Refusal.badRequest("partitioned databases are not supported by this server")
+        case nil, "false", "true": break
         default: throw Refusal.badRequest("Invalid `partitioned` parameter")
         }
         try checkName(name)
-        _ = try await service.store.createDatabase(name)
+        let isPartitioned = call.query["partitioned"] == "true"
+        if isPartitioned && ["_users", "_replicator"].contains(where: name.hasSuffix) {
+            throw Refusal.badRequest("Cannot partition a system database")
+        }
+        _ = try await service.store.createDatabase(name, isPartitioned: isPartitioned)
         return Answer.json(201, ["ok": true]).with(.location, call.location(name))
     }
 
@@ -78,7 +81,8 @@ struct DatabaseRoutes: Sendable {
                 "file": .integer(info.fileSize), "external": .integer(info.externalSize),
                 "active": .integer(info.activeSize),
             ],
-            "props": [:], "doc_del_count": .integer(info.deletedCount), "doc_count": .integer(info.documentCount),
+            "props": database.isPartitioned ? ["partitioned": true] : [:], "doc_del_count": .integer(info.deletedCount),
+            "doc_count": .integer(info.documentCount),
             "disk_format_version": 8, "compact_running": .bool(info.isCompacting),
             "cluster": ["q": 1, "n": 1, "w": 1, "r": 1],
         ]

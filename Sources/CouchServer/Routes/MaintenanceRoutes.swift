@@ -36,20 +36,6 @@ struct MaintenanceRoutes: Sendable {
             return .json(201, ["ok": true, "instance_start_time": .string(here.database.instanceStartTime)])
         case "_temp_view":
             throw Refusal(410, "gone", "Temporary views are not supported in CouchDB")
-        case "_find", "_explain":
-            try call.allow("POST")
-            try call.requireJSONContent()
-            throw Self.notYet("Mango queries")
-        case "_index":
-            // CouchDB crashes when a member makes an index.
-            if !call.isReading && !here.isDatabaseAdmin {
-                throw Refusal(500, "unauthorized", "You are not a db or server admin.")
-            }
-            guard call.isReading else { throw Self.notYet("Mango indexes") }
-            let all: JSON = [
-                "ddoc": nil, "name": "_all_docs", "type": "special", "def": ["fields": [["_id": "asc"]]],
-            ]
-            return .json(200, ["total_rows": 1, "indexes": [all]])
         default: throw Self.notYet("shards")
         }
     }

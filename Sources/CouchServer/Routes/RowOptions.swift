@@ -9,6 +9,7 @@ struct RowOptions: Sendable {
     var keysName = "member"
     var key: JSON?
     var keys: [JSON]?
+    var partition: String?
     var startKey: JSON?
     var endKey: JSON?
     var startKeyDocumentID: String?
@@ -102,6 +103,9 @@ struct RowOptions: Sendable {
             key = try value.json()
             startKey = key
             endKey = key
+        case "partition":
+            if value.string.isEmpty { throw .queryParse("Invalid value for `partition`.") }
+            partition = value.string
         case "keys": keys = try value.keys(keysName)
         case "startkey", "start_key": startKey = try value.json()
         case "endkey", "end_key": endKey = try value.json()

@@ -68,6 +68,7 @@ struct ViewRoutes: Sendable {
 
     static func query(_ options: RowOptions) -> ViewIndexQuery {
         var query = ViewIndexQuery()
+        query.partition = options.partition
         query.keys = options.keys
         query.startKey = options.keys == nil ? options.startKey : nil
         query.endKey = options.keys == nil ? options.endKey : nil

@@ -23,6 +23,9 @@ package enum CollationKey {
         return key
     }
 
+    /// What the keys of all arrays that begin with these values begin with.
+    static func prefix(ofArray values: [JSON]) -> [UInt8] { bytes(for: .array(values)).dropLast() }
+
     /// Adds the key of a value that stands as JSON text.
     static func append(_ json: UnsafeBufferPointer<UInt8>, order: Order, to key: inout [UInt8]) {
         var builder = Builder(cursor: JSONCursor(json), order: order)

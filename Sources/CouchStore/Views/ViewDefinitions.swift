@@ -20,25 +20,31 @@ struct ViewDefinitions: Sendable {
 
     let language: String
     let rows: [Rows]
+    /// What makes the rows when it is not JavaScript, one for each of ``rows``.
+    let nativeMaps: [any NativeMap]?
     let places: [String: Place]
     /// `views.lib`, for `require`.
     let library: JSON?
     let includesDesignDocuments: Bool
     let includesLocalSequence: Bool
+    /// Whether the rows are kept by the partition of their document.
+    let isPartitioned: Bool
     /// 32 hex digits of all that decides what stands in the index.
     let signature: String
 
-    init(_ design: DesignDocument) {
+    init(_ design: DesignDocument, inPartitioned: Bool) {
         let document = design.document
         language = document["language"]?.stringValue ?? "javascript"
         library = document["views"]?["lib"]
         let options = document["options"]
         includesDesignDocuments = options?["include_design"] == .bool(true)
         includesLocalSequence = options?["local_seq"] == .bool(true)
+        isPartitioned = design.isPartitioned(inPartitioned: inPartitioned)
         var rows: [Rows] = []
         var named: [(name: String, rows: Rows, reduce: String?)] = []
         for (name, view) in document["views"]?.objectValue ?? [:] where name != "lib" || view["map"] != nil {
-            guard let map = view["map"]?.stringValue else { continue }
+            // A Mango index is defined by an object.
+            guard let map = language == "query" ? view["map"]?.description : view["map"]?.stringValue else { continue }
             let order = view["options"]?["collation"]?.stringValue.flatMap(CollationKey.Order.init) ?? .unicode
             let own = Rows(map: map, order: order, reduces: [])
             if !rows.contains(own) { rows.append(own) }
@@ -53,19 +59,23 @@ struct ViewDefinitions: Sendable {
             if !rows[index].reduces.contains(reduce) { rows[index].reduces.append(reduce) }
         }
         self.rows = rows
+        nativeMaps =
+            language == "query"
+            ? rows.map { MangoIndexMap((try? JSON(parsing: $0.map)) ?? .null) } : nil
         places = Dictionary(
             named.compactMap { view in
                 guard let index = rows.firstIndex(where: { $0.isSame(as: view.rows) }) else { return nil }
                 return (view.name, Place(rows: index, reduce: view.reduce.flatMap(rows[index].reduces.firstIndex)))
             }, uniquingKeysWith: { _, last in last })
-        let essence = JSON.array([
+        var essence: [JSON] = [
             .string(language), .bool(includesDesignDocuments), .bool(includesLocalSequence), library ?? .null,
             .array(
                 rows.map {
                     .array([.string($0.map), .string($0.order.rawValue), .array($0.reduces.map(JSON.string))])
                 }),
-        ])
-        signature = hexadecimal(Insecure.MD5.hash(data: essence.encoded()))
+        ]
+        if isPartitioned { essence.append("partitioned") }
+        signature = hexadecimal(Insecure.MD5.hash(data: JSON.array(essence).encoded()))
     }
 }
 

@@ -22,6 +22,8 @@ package struct ViewIndexQuery: Sendable {
         case exact
     }
 
+    /// The partition whose rows are meant: needed for partitioned views, impossible for others.
+    package var partition: String?
     /// Only rows of these keys, in this order; a repeated key repeats its rows.
     package var keys: [JSON]?
     /// The first key in reading order; `nil`: from the beginning.

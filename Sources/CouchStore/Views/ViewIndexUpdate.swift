@@ -39,7 +39,7 @@ final class ViewIndexUpdate {
         var scripts = 0
         var functions: [[ViewReduce]] = []
         for rows in definitions.rows {
-            try Self.check(engine.call("addMap", Array(rows.map.utf8)))
+            if definitions.nativeMaps == nil { try Self.check(engine.call("addMap", Array(rows.map.utf8))) }
             var own: [ViewReduce] = []
             for source in rows.reduces {
                 if let builtin = BuiltinReduce(source) {
@@ -141,6 +141,10 @@ final class ViewIndexUpdate {
 
     /// Runs the map functions over the gathered documents.
     private func mapDocuments() throws {
+        if let maps = definitions.nativeMaps {
+            mapNatively(maps)
+            return
+        }
         var start = 0
         var limit = Int.max
         while start < documents.count {
@@ -163,6 +167,30 @@ final class ViewIndexUpdate {
                 }
                 limit = 1
             }
+        }
+        ids.removeAll(keepingCapacity: true)
+        documents.removeAll(keepingCapacity: true)
+        documentBytes = 0
+    }
+
+    private func mapNatively(_ maps: [any NativeMap]) {
+        for (id, document) in zip(ids, documents) {
+            var entry: [UInt8] = []
+            for (number, map) in maps.enumerated() {
+                var text: [UInt8] = [UInt8(ascii: "[")]
+                document.withUnsafeBufferPointer { document in
+                    map.emitRows(of: document, id: id) { key, value in
+                        text += key + [UInt8(ascii: ",")] + value + [UInt8(ascii: ",")]
+                    }
+                }
+                guard text.count > 1 else { continue }
+                text.append(UInt8(ascii: "]"))
+                text.withUnsafeBufferPointer { text in
+                    var cursor = JSONCursor(text)
+                    collectRows(&cursor, number, id, &entry)
+                }
+            }
+            remember(id, entry)
         }
         ids.removeAll(keepingCapacity: true)
         documents.removeAll(keepingCapacity: true)
@@ -203,14 +231,22 @@ final class ViewIndexUpdate {
     private func collectRows(_ cursor: inout JSONCursor, _ number: Int, _ id: String, _ entry: inout [UInt8]) {
         var rows: [Emitted] = []
         let order = definitions.rows[number].order
+        var prefix: [UInt8] = []
+        if definitions.isPartitioned {
+            guard let partition = Partition.name(ofID: id) else {
+                _ = cursor.skipValue()
+                return
+            }
+            prefix = ViewQueryPlan.partitionPrefix(partition)
+        }
         _ = cursor.take(UInt8(ascii: "["))
         while cursor.peek() != UInt8(ascii: "]"), cursor.position < cursor.bytes.count {
             let key = cursor.skipValue()
             _ = cursor.take(UInt8(ascii: ","))
             let value = cursor.skipValue()
             _ = cursor.take(UInt8(ascii: ","))
-            var sortKey: [UInt8] = []
-            sortKey.reserveCapacity(key.count * 2 + 8)
+            var sortKey = prefix
+            sortKey.reserveCapacity(prefix.count + key.count * 2 + 8)
             CollationKey.append(UnsafeBufferPointer(rebasing: cursor.bytes[key]), order: order, to: &sortKey)
             rows.append(Emitted(sortKey: sortKey, key: key, value: value))
         }

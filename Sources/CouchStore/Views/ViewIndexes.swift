@@ -19,6 +19,7 @@ package final class ViewIndexes: Sendable {
 
     private let folder: String
     private let source: any ViewSource
+    private let isPartitioned: Bool
     private let limits: JavaScriptLimits
     private let logger: Logger
     private let openingQueue = DispatchQueue(label: "opening view indexes")
@@ -29,9 +30,13 @@ package final class ViewIndexes: Sendable {
     package let functions: DesignFunctions
 
     /// The views of the database whose changes are `source`. `folder` is made when the first index is.
-    package init(folder: String, source: any ViewSource, limits: JavaScriptLimits = .init(), logger: Logger) {
+    package init(
+        folder: String, source: any ViewSource, isPartitioned: Bool = false, limits: JavaScriptLimits = .init(),
+        logger: Logger
+    ) {
         self.folder = folder
         self.source = source
+        self.isPartitioned = isPartitioned
         self.limits = limits
         self.logger = logger
         functions = DesignFunctions(limits: limits, logger: logger)
@@ -44,18 +49,33 @@ package final class ViewIndexes: Sendable {
     /// - Throws: ``StoreError`` in CouchDB's words: a view that is not there, options that can not be, a function that
     ///   ran too long.
     package func query(design: DesignDocument, view: String, _ query: ViewIndexQuery) async throws -> ViewResult {
+        try await rows(design: design, view: view, update: query.update) { place, order, isPartitioned in
+            try ViewQueryPlan(
+                query, isReducible: place.reduce != nil, order: order, isPartitioned: isPartitioned)
+        }
+    }
+
+    /// The rows of a range, in the same way.
+    func rows(design: DesignDocument, view: String, _ plan: ViewQueryPlan, update: ViewUpdate) async throws -> [ViewRow]
+    {
+        try await rows(design: design, view: view, update: update) { _, _, _ in plan }.rows
+    }
+
+    private func rows(
+        design: DesignDocument, view: String, update: ViewUpdate,
+        plan: (ViewDefinitions.Place, CollationKey.Order, _ isPartitioned: Bool) throws -> ViewQueryPlan
+    ) async throws -> ViewResult {
         let definitions = definitions(of: design)
         try Self.checkLanguage(definitions)
         guard let place = definitions.places[view] else { throw StoreError.absent("missing_named_view") }
-        let plan = try ViewQueryPlan(
-            query, isReducible: place.reduce != nil, order: definitions.rows[place.rows].order)
+        let plan = try plan(place, definitions.rows[place.rows].order, definitions.isPartitioned)
         let index = try await index(definitions)
-        switch query.update {
+        switch update {
         case .before: try await index.catchUp(to: source.lastSequence())
         case .lazy, .never: break
         }
         let result = try await index.read(place, plan)
-        if query.update == .lazy { index.catchUpInBackground(to: try source.lastSequence()) }
+        if update == .lazy { index.catchUpInBackground(to: try source.lastSequence()) }
         return result
     }
 
@@ -65,7 +85,7 @@ package final class ViewIndexes: Sendable {
     }
 
     private static func checkLanguage(_ definitions: ViewDefinitions) throws(StoreError) {
-        if definitions.language != "javascript" {
+        if definitions.language != "javascript" && definitions.nativeMaps == nil {
             throw .failure("unknown_query_language", definitions.language)
         }
     }
@@ -75,7 +95,7 @@ package final class ViewIndexes: Sendable {
         let revision = design.document.revision
         let known = state.withLock { $0.known[id] }
         if let known, known.revision == revision { return known.definitions }
-        let definitions = ViewDefinitions(design)
+        let definitions = ViewDefinitions(design, inPartitioned: isPartitioned)
         if let revision { state.withLock { $0.known[id] = (revision, definitions) } }
         return definitions
     }

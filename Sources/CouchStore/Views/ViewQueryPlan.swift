@@ -21,9 +21,30 @@ struct ViewQueryPlan: Sendable {
     let skip: Int
     let limit: Int
     let order: CollationKey.Order
+    /// What the sort keys of all its rows begin with: the partition, or nothing.
+    let prefix: [UInt8]
+
+    /// A range of rows as it is, in reading order.
+    init(range: Range, descending: Bool, limit: Int, prefix: [UInt8]) {
+        output = .rows
+        ranges = [range]
+        self.descending = descending
+        skip = 0
+        self.limit = limit
+        order = .unicode
+        self.prefix = prefix
+    }
 
     /// - Throws: 400 `query_parse_error` with CouchDB's reasons (couch_mrview_util:validate_args and check_range).
-    init(_ query: ViewIndexQuery, isReducible: Bool, order: CollationKey.Order) throws(StoreError) {
+    init(
+        _ query: ViewIndexQuery, isReducible: Bool, order: CollationKey.Order, isPartitioned: Bool
+    ) throws(StoreError) {
+        switch (query.partition, isPartitioned) {
+        case (let partition?, true): prefix = Self.partitionPrefix(partition)
+        case (nil, false): prefix = []
+        case (nil, true): throw .query("`partition` parameter is mandatory for queries to this view.")
+        case (_?, false): throw .query("`partition` parameter is not supported in this design doc")
+        }
         var query = query
         // CouchDB takes a single key of `keys` for `key`.
         if let keys = query.keys, keys.count == 1 {
@@ -51,14 +72,22 @@ struct ViewQueryPlan: Sendable {
             if !keys.isEmpty && (query.startKey != nil || query.endKey != nil) {
                 throw .query("`keys` is incompatible with `key`, `start_key` and `end_key`")
             }
+            let prefix = prefix
             ranges = (query.descending ? keys.reversed() : keys).map { key in
-                let sortKey = CollationKey.bytes(for: key, order: order)
+                let sortKey = prefix + CollationKey.bytes(for: key, order: order)
                 return Range(
                     lower: RowPosition.before(sortKey: sortKey), upper: RowPosition.after(sortKey: sortKey))
             }
         } else {
-            ranges = [try Self.range(query, order)]
+            ranges = [try Self.range(query, order, prefix)]
         }
+    }
+
+    /// What the sort keys of a partition's rows begin with.
+    static func partitionPrefix(_ partition: some StringProtocol) -> [UInt8] {
+        var bytes: [UInt8] = []
+        CollationKey.appendEscaped(partition.utf8, to: &bytes)
+        return bytes
     }
 
     private static func grouping(_ query: ViewIndexQuery) throws(StoreError) -> ViewIndexQuery.Grouping {
@@ -71,9 +100,11 @@ struct ViewQueryPlan: Sendable {
         return query.group == true && query.groupLevel == nil ? .exact : .none
     }
 
-    private static func range(_ query: ViewIndexQuery, _ order: CollationKey.Order) throws(StoreError) -> Range {
-        let start = query.startKey.map { CollationKey.bytes(for: $0, order: order) }
-        let end = query.endKey.map { CollationKey.bytes(for: $0, order: order) }
+    private static func range(
+        _ query: ViewIndexQuery, _ order: CollationKey.Order, _ prefix: [UInt8]
+    ) throws(StoreError) -> Range {
+        let start = query.startKey.map { prefix + CollationKey.bytes(for: $0, order: order) }
+        let end = query.endKey.map { prefix + CollationKey.bytes(for: $0, order: order) }
         if let start, let end {
             let isBackwards = query.descending ? start.precedes(end) : end.precedes(start)
             if isBackwards {
@@ -89,10 +120,14 @@ struct ViewQueryPlan: Sendable {
         let last = end.map {
             includesEnd ? RowPosition.after(sortKey: $0, id: endID) : RowPosition.before(sortKey: $0, id: endID)
         }
+        // Without bounds: all rows of the partition, or simply all.
+        let first = prefix.isEmpty ? nil : prefix
+        let past = prefix.isEmpty ? nil : prefix + [0xFF]
         if query.descending {
-            return Range(lower: last, upper: start.map { RowPosition.after(sortKey: $0, id: startID) })
+            return Range(
+                lower: last ?? first, upper: start.map { RowPosition.after(sortKey: $0, id: startID) } ?? past)
         }
-        return Range(lower: start.map { RowPosition.before(sortKey: $0, id: startID) }, upper: last)
+        return Range(lower: start.map { RowPosition.before(sortKey: $0, id: startID) } ?? first, upper: last ?? past)
     }
 }
 

@@ -143,9 +143,10 @@ struct ViewQueryRun {
         let row = try reader.row(at: plan.descending ? ranks.upperBound - 1 : ranks.lowerBound)
         var prefix = row.sortKey
         if case .level(let level) = grouping,
-            let shared = CollationKey.groupPrefix(of: row.sortKey, level: level, order: plan.order)
+            let shared = CollationKey.groupPrefix(
+                of: row.sortKey.dropFirst(plan.prefix.count), level: level, order: plan.order)
         {
-            prefix = shared
+            prefix = row.sortKey[..<shared.endIndex]
         }
         if plan.descending {
             return max(ranks.lowerBound, try reader.rank(of: Array(prefix)))..<ranks.upperBound
