@@ -86,10 +86,15 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ], swiftSettings: strict),
+        // Runs in the daemon and is a client like any other: the wings still meet over HTTP only.
+        .target(
+            name: "Replication", dependencies: ["CouchDB", "CouchDocument", crypto, logging, lifecycle],
+            swiftSettings: strict),
         .executableTarget(
             name: "TokenPoolDaemon",
             dependencies: [
-                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "TokenPool", arguments, logging, lifecycle,
+                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Replication", "TokenPool", arguments, logging,
+                lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -116,6 +121,9 @@ let package = Package(
             name: "TokenPoolTests",
             dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool"],
             swiftSettings: strict),
+        .testTarget(
+            name: "ReplicationTests",
+            dependencies: ["CouchDB", "CouchDocument", "Replication", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "SandboxesTests", dependencies: ["CouchDB", "CouchDocument", "Sandboxes", "TestSupport"],
             swiftSettings: strict),

@@ -29,6 +29,10 @@ package struct CouchResponder: HTTPResponder {
             return Response(status: .badRequest, headers: [.connection: "close"], body: ResponseBody())
         }
         var answer: Answer
+        let origin = CrossOrigin(request.headers, settings: service.settings)
+        if request.method == .options, let preflight = origin?.preflight(request.headers) {
+            return Self.response(preflight, isHead: false)
+        }
         do {
             answer = try await service.answer(request, channel: context.channel)
         } catch let refusal as Refusal {
@@ -49,6 +53,10 @@ package struct CouchResponder: HTTPResponder {
         }
         let milliseconds = (ContinuousClock.now - start) / .milliseconds(1)
         answer.headers[.bodyTime] = String(Int(milliseconds))
+        origin?.dress(&answer)
+        service.figures.count(
+            request.method.rawValue, target: request.head.path ?? "/", status: answer.status,
+            milliseconds: milliseconds)
         return Self.response(answer, isHead: request.method == .head)
     }
 

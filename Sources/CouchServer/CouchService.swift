@@ -15,23 +15,31 @@ package final class CouchService: Sendable {
     package let signIn: SignIn
     package let logger: Logger
     let settings: Settings
+    let replication: any ReplicationDesk
     let uuids = UUIDs()
     let feeds: Feeds
+    let events: DatabaseEvents
+    let figures = ServerFigures()
+    /// When the server began.
+    let start: Int
     /// Seconds since 1970.
     let clock: @Sendable () -> Int
-    let nodeName = "tokenpoold@127.0.0.1"
+    package static let nodeName = "tokenpoold@127.0.0.1"
 
     /// - Parameter secret: Seals session cookies.
     package init(
-        store: Store, administrators: [Administrator], secret: String, settings: Settings, logger: Logger,
-        clock: @escaping @Sendable () -> Int
+        store: Store, administrators: [Administrator], secret: String, settings: Settings,
+        replication: any ReplicationDesk, logger: Logger, clock: @escaping @Sendable () -> Int
     ) {
         self.store = store
         self.logger = logger
         self.settings = settings
+        self.replication = replication
         self.clock = clock
         feeds = Feeds()
-        signIn = SignIn(administrators: administrators, secret: secret) { name in
+        start = clock()
+        events = DatabaseEvents(databases: store.databaseNames(), start: start * 1_000_000)
+        signIn = SignIn(administrators: administrators, secret: secret, settings: settings) { name in
             try await UserDocuments.read(name, in: store)
         }
     }
@@ -40,6 +48,7 @@ package final class CouchService: Sendable {
     package func createSystemDatabases() async throws {
         for name in ["_users", "_replicator"] where !store.databaseNames().contains(name) {
             _ = try await store.createDatabase(name)
+            events.note(name, .created)
         }
     }
 

@@ -1,6 +1,7 @@
 import CouchServer
 import CouchStore
 import Logging
+import Replication
 import ServiceLifecycle
 import UnixSignals
 
@@ -58,20 +59,30 @@ struct Daemon {
     private func serve(_ store: Store, folder: DataFolder, logger: Logger) async throws {
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let password = try password(folder)
+        let replicator = Replicator(nodeName: CouchService.nodeName, logger: logger, clock: { time(nil) })
         let service = CouchService(
             store: store, administrators: [Administrator(name: options.admin, password: password)],
-            secret: secret, settings: try folder.settings(), logger: logger, clock: { time(nil) })
+            secret: secret, settings: try folder.settings(), replication: ReplicatorDesk(replicator: replicator),
+            logger: logger, clock: { time(nil) })
         try await service.createSystemDatabases()
         let host = options.bind
         let descriptor = options.readyDescriptor
         let (urls, announced) = AsyncStream.makeStream(of: String.self)
+        let (served, reached) = AsyncStream.makeStream(of: String.self)
+        let replication = ReplicationService(replicator: replicator) {
+            guard let url = await served.first(where: { _ in true }) else { throw CancellationError() }
+            return Self.access(to: service, at: url)
+        }
         let server = CouchHTTPServer(service: service, host: host, port: options.port, logger: logger) { port in
             Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
             announced.yield(Self.url(Self.ownAddress(of: host), port))
+            reached.yield(Self.url(Self.ownAddress(of: host), port))
         }
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: server)]
+        // Ended in the opposite order: janitor and replications still have the server to write to.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: server), .init(service: replication),
+        ]
         if options.janitor {
-            // After the server, for services end in the opposite order.
             let janitor = JanitorService(
                 url: urls, administrator: options.admin, password: password, logger: logger)
             services.append(.init(service: janitor))
@@ -100,6 +111,17 @@ struct Daemon {
         let (password, isNew) = try folder.line(of: "admin-password") { DataFolder.secret(byteCount: 16) }
         if isNew { say("made a password for \(options.admin): it is in \(folder.path)/admin-password") }
         return password
+    }
+
+    /// How the replicator reaches the databases of this server: as a client, in the name of who asked.
+    private static func access(to service: CouchService, at url: String) -> LocalAccess {
+        let signIn = service.signIn
+        return LocalAccess(
+            url: url, uuid: service.store.uuid,
+            token: { signIn.ownToken(name: $0.name, roles: $0.roles) },
+            account: { name in
+                try await signIn.account(named: name).map { ReplicationAccount(name: $0.name, roles: $0.roles) }
+            })
     }
 
     private static func announce(_ line: String, on descriptor: Int32?) {

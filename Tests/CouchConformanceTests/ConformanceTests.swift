@@ -6,14 +6,14 @@ import TestSupport
 /// With `COUCHDB_URL` set they are played against that server.
 @Suite("Recordings of Apache CouchDB")
 struct ConformanceTests {
-    @Test("answers as Apache CouchDB did", arguments: Scenario.all.filter { !$0.isExclusive && Claims.covers($0) })
+    @Test("answers as Apache CouchDB did", arguments: Scenario.all.filter { !$0.isExclusive })
     func shared(_ scenario: Scenario) async throws {
         try await play(scenario, on: try await TestServer.shared())
     }
 
     @Test(
         "answers as Apache CouchDB did while a setting is changed",
-        .serialized, arguments: Scenario.all.filter { $0.isExclusive && Claims.covers($0) })
+        .serialized, arguments: Scenario.all.filter { $0.isExclusive })
     func alone(_ scenario: Scenario) async throws {
         if TestServer.externalURL != nil {
             try await play(scenario, on: try await TestServer.shared())
@@ -22,11 +22,6 @@ struct ConformanceTests {
             try await play(scenario, on: server)
             try await server.stop()
         }
-    }
-
-    @Test("what is not claimed exists, so that the lists stay true")
-    func listsAreTrue() {
-        for gap in Claims.notYet { #expect(Scenario.all.contains { $0.subject == gap.subject }, "\(gap.subject)") }
     }
 
     private func play(_ scenario: Scenario, on server: TestServer) async throws {

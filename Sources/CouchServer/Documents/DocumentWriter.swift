@@ -56,6 +56,8 @@ struct DocumentWriter: Sendable {
         if accepted.isEmpty { return outcomes }
         let written = try await here.database.write(accepted, validation: try await validation(for: accepted))
         if here.isUsers { here.service.signIn.forgetUsers() }
+        here.service.events.note(here.database.name, .updated)
+        here.service.figures.countWrites(written.count)
         for (index, outcome) in zip(places, written) {
             switch outcome {
             case .saved(let revision, _): outcomes[index] = .saved(revision)
@@ -89,6 +91,7 @@ struct DocumentWriter: Sendable {
             }
             return edit
         }
+        if here.isReplicator { return try await ReplicatorDocuments(here: here).prepare(edit) }
         return here.isUsers ? try await UserDocuments(here: here).prepare(edit) : edit
     }
 

@@ -18,6 +18,7 @@ struct DatabaseCall: Sendable {
 
     var account: Account { call.account }
     var isUsers: Bool { database.name == "_users" }
+    var isReplicator: Bool { database.name == "_replicator" }
     var isDatabaseAdmin: Bool { security.isAdministrator(account) }
 
     func requireServerAdmin() throws(Refusal) {
@@ -39,6 +40,7 @@ struct DatabaseCall: Sendable {
         {
             throw Refusal.notServerAdmin
         }
+        if isReplicator && !isDatabaseAdmin && !ReplicatorDocuments.isOpen(call) { throw Refusal.notServerAdmin }
         if page == "_purge" { try requireServerAdmin() }
         try security.requireMember(account)
         if segments.count == 1 { return try await DatabaseRoutes(here: self).answer() }

@@ -33,6 +33,7 @@ struct DatabaseRoutes: Sendable {
             throw Refusal.badRequest("Cannot partition a system database")
         }
         _ = try await service.store.createDatabase(name, isPartitioned: isPartitioned)
+        service.events.note(name, .created)
         return Answer.json(201, ["ok": true]).with(.location, call.location(name))
     }
 
@@ -44,6 +45,7 @@ struct DatabaseRoutes: Sendable {
         }
         guard try await service.store.database(name) != nil else { throw Refusal.noDatabase }
         try await service.store.deleteDatabase(name)
+        service.events.note(name, .deleted)
         if name == "_users" { service.signIn.forgetUsers() }
         return .ok
     }

@@ -23,11 +23,17 @@ struct DocumentRoutes: Sendable {
         }
     }
 
+    /// The two system databases do not show everything to everybody.
+    private func requireVisible() async throws {
+        if here.isUsers { try UserDocuments(here: here).requireReadable(id) }
+        if here.isReplicator { try await ReplicatorDocuments(here: here).requireOwned(id) }
+    }
+
     // MARK: Reading
 
     private func get() async throws -> Answer {
         if isLocal { return try await getLocal() }
-        if here.isUsers { try UserDocuments(here: here).requireReadable(id) }
+        try await requireVisible()
         let view = try DocumentView(call.query)
         if let wanted = call.query["open_revs"] {
             return try await OpenRevisionsRoutes(here: here, id: id, view: view).answer(wanted)
@@ -152,7 +158,7 @@ struct DocumentRoutes: Sendable {
         if isLocal {
             guard try await here.database.localDocument(id) != nil else { throw Refusal.notFound() }
         } else {
-            if here.isUsers { try UserDocuments(here: here).requireReadable(id) }
+            try await requireVisible()
             guard let document = try await here.database.read(id) else { throw Refusal.notFound() }
             // A leaf that lost can be deleted also when the winner is a tombstone.
             if document.isDeleted && !document.hasOtherLeaves || document.isDeleted && revision == document.revision {
@@ -179,6 +185,7 @@ struct DocumentRoutes: Sendable {
         try DocumentDraft.checkID(copyID)
         let query = try Query(parts.count > 1 ? parts[1] : "")
         let parent = try query["rev"].map { try DocumentDraft.revision($0) }
+        try await requireVisible()
         let source = try await stored()
         let fields = source.document().fields.filter { !$0.name.hasPrefix("_") }
         var attachments: [EditedAttachment] = []

@@ -1,4 +1,5 @@
 import CouchDocument
+import CouchStore
 import HTTPTypes
 
 /// `/_node/{name}/…`: settings and figures of this server.
@@ -10,21 +11,34 @@ struct NodeRoutes: Sendable {
         if !call.account.isServerAdmin { throw Refusal.notServerAdmin }
         let segments = call.path.segments
         guard segments.count >= 2 else { return nil }
-        guard segments[1] == "_local" || segments[1] == service.nodeName else {
+        guard segments[1] == "_local" || segments[1] == CouchService.nodeName else {
             throw Refusal.notFound("no such node: \(segments[1])")
         }
         guard segments.count > 2 else {
             try call.allow("GET")
-            return .json(200, ["name": .string(service.nodeName)])
+            return .json(200, ["name": .string(CouchService.nodeName)])
         }
         switch segments[2] {
         case "_config": return try await configuration(Array(segments.dropFirst(3)))
         case "_versions":
             try call.allow("GET")
             return .json(200, ["javascript_engine": ["name": "javascriptcore"]])
-        case "_stats", "_system":
+        case "_stats":
             try call.allow("GET")
-            return .json(200, [:])
+            var tree: JSON? = service.figures.tree(openDatabases: service.store.databaseNames().count)
+            for name in segments.dropFirst(3) { tree = tree?[name] }
+            guard let tree else { throw Refusal.notFound("unknown metric") }
+            return .json(200, tree)
+        case "_system":
+            try call.allow("GET")
+            return .json(200, ProcessFigures(uptime: service.clock() - service.start).json)
+        case "_prometheus":
+            try call.allow("GET")
+            let text = service.figures.prometheus(
+                openDatabases: service.store.databaseNames().count,
+                process: ProcessFigures(uptime: service.clock() - service.start),
+                tasks: await service.replication.tasks().count)
+            return Answer(200, contentType: "text/plain; version=2.0", .bytes(Array(text.utf8)))
         default: return nil
         }
     }

@@ -22,13 +22,15 @@ struct ServerRoutes: Sendable {
         case ("_active_tasks", 1):
             try call.allow("GET,HEAD")
             try requireAdmin()
-            return .json(200, [])
+            return .json(200, .array(await service.replication.tasks().map { .object($0) }))
         case ("_membership", 1):
             try call.allow("GET,HEAD")
             try requireAdmin()
-            let nodes: JSON = [.string(service.nodeName)]
+            let nodes: JSON = [.string(CouchService.nodeName)]
             return .json(200, ["all_nodes": nodes, "cluster_nodes": nodes])
-        case ("_scheduler", 2): return try scheduler(segments[1])
+        case ("_replicate", 1): return try await ReplicationRoutes(service: service, call: call).replicate()
+        case ("_db_updates", 1): return try await DatabaseUpdatesRoutes(service: service, call: call).answer()
+        case ("_scheduler", _): return try await ReplicationRoutes(service: service, call: call).scheduler()
         case ("_cluster_setup", 1): return try await clusterSetup()
         case ("_node", _): return try await NodeRoutes(service: service, call: call).answer()
         default: return nil
@@ -109,13 +111,6 @@ struct ServerRoutes: Sendable {
             }
         }
         return .json(200, .array(rows))
-    }
-
-    private func scheduler(_ page: String) throws -> Answer? {
-        guard page == "jobs" || page == "docs" else { return nil }
-        try call.allow("GET,HEAD")
-        try requireAdmin()
-        return .json(200, ["total_rows": 0, "offset": 0, .init(page): []])
     }
 
     private func clusterSetup() async throws -> Answer {

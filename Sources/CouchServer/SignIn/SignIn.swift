@@ -41,6 +41,10 @@ package final class SignIn: Sendable {
     private let administrators: [Administrator]
     private let secret: String
     private let proofKey = SymmetricKey(size: .bits256)
+    /// Signs what the server says to itself, for this life only.
+    private let ownKey = SymmetricKey(size: .bits256)
+    private static let ownKeyID = "_tokenpoold"
+    private let settings: Settings
     private let lookup: UserLookup
     private let lockout = Lockout()
     /// Protects what is remembered of users and their passwords.
@@ -48,8 +52,9 @@ package final class SignIn: Sendable {
     private static let capacity = 10_000
 
     /// - Parameter secret: Seals cookies; the same after a restart, so that sessions go on.
-    package init(administrators: [Administrator], secret: String, lookup: @escaping UserLookup) {
+    package init(administrators: [Administrator], secret: String, settings: Settings, lookup: @escaping UserLookup) {
         self.administrators = administrators
+        self.settings = settings
         self.secret = secret
         self.lookup = lookup
     }
@@ -72,9 +77,41 @@ package final class SignIn: Sendable {
             let renewed = cookie.isAging(now: now) ? sessionHeader(cookie.user, salt: user.salt, now: now) : nil
             return (Account(name: cookie.user, roles: user.roles, handler: "cookie"), renewed)
         }
+        if let account = try bearer(call.headers, now: now) { return (account, nil) }
         guard let pair = try Self.basic(call.headers) else { return (.nobody, nil) }
         let account = try await check(name: pair.name, password: pair.password, peer: call.peer, now: now)
         return (account, nil)
+    }
+
+    /// A token by which the server's own services sign in over HTTP, until it stops.
+    package func ownToken(name: String?, roles: [String]) -> String {
+        let claims: JSONObject = [
+            "sub": name.map(JSON.string) ?? .null, "roles": .array(roles.map(JSON.string)),
+        ]
+        return BearerToken.make(claims, keyID: Self.ownKeyID, key: ownKey)
+    }
+
+    /// Who has that name now; `nil` when nobody does.
+    package func account(named name: String) async throws -> Account? {
+        try await sessionUser(name).map { Account(name: name, roles: $0.roles, handler: nil) }
+    }
+
+    /// Who signs in by a token. Without keys in the settings there is no such sign-in, as in CouchDB without the handler.
+    private func bearer(_ headers: HTTPFields, now: Int) throws(Refusal) -> Account? {
+        guard let header = headers[.authorization], header.lowercased().hasPrefix("bearer ") else { return nil }
+        let isConfigured = settings.all["jwt_keys"]?.isEmpty == false
+        let token: BearerToken
+        do {
+            token = try BearerToken(header.dropFirst(7).filter { $0 != " " })
+        } catch {
+            if isConfigured { throw error }
+            return nil
+        }
+        if token.keyID == Self.ownKeyID {
+            guard let account = token.ownAccount(ownKey) else { throw .badRequest("Bad signature") }
+            return account
+        }
+        return isConfigured ? try token.account(settings, now: now) : nil
     }
 
     /// Checks a name and a password.

@@ -1,0 +1,101 @@
+import CouchDocument
+
+/// The life of one replication between its runs: what happened, and when it is tried again. A value; who holds it acts.
+struct ReplicationJob: Sendable {
+    /// Where it comes from.
+    enum Origin: Hashable, Sendable {
+        /// `POST /_replicate`.
+        case request
+        /// A document in `_replicator`, by its id.
+        case document(String)
+    }
+
+    /// In the words of `_scheduler/docs`.
+    enum State: String, Sendable {
+        case initializing, pending, running, crashing, completed, failed
+    }
+
+    enum Event: Sendable {
+        case started
+        /// A run ended with an error after it had lasted so long.
+        case crashed(ReplicationError, after: Duration)
+        case completed
+        case failed(ReplicationError)
+    }
+
+    /// What is to be done now.
+    enum Action: Equatable, Sendable {
+        case none
+        case retry(after: Duration)
+    }
+
+    struct HistoryEntry: Sendable {
+        let time: UTCTime
+        let type: String
+        let reason: String?
+    }
+
+    /// With what follows the base: `…+continuous`.
+    let name: String
+    let request: ReplicationRequest
+    let origin: Origin
+    let account: ReplicationAccount
+    let added: UTCTime
+    private(set) var state = State.pending
+    /// Runs that ended with an error, in a row.
+    private(set) var errorCount = 0
+    private(set) var lastError: ReplicationError?
+    private(set) var updated: UTCTime
+    /// The newest first.
+    private(set) var history: [HistoryEntry]
+    private static let longestHistory = 20
+    /// A run that lasted so long was well: the next error is the first again (CouchDB's `health_threshold`).
+    private static let healthy = Duration.seconds(120)
+    /// CouchDB waits from half a minute to eight hours; a pool should not stand still that long after a restart.
+    private static let longestPause = Duration.seconds(600)
+
+    init(
+        name: String, request: ReplicationRequest, origin: Origin, account: ReplicationAccount, at time: UTCTime
+    ) {
+        self.name = name
+        self.request = request
+        self.origin = origin
+        self.account = account
+        added = time
+        updated = time
+        history = [HistoryEntry(time: time, type: "added", reason: nil)]
+    }
+
+    mutating func handle(_ event: Event, at time: UTCTime) -> Action {
+        updated = time
+        switch event {
+        case .started:
+            state = .running
+            note("started", nil, time)
+            return .none
+        case .completed:
+            state = .completed
+            (errorCount, lastError) = (0, nil)
+            return .none
+        case .failed(let error):
+            state = .failed
+            errorCount += 1
+            lastError = error
+            note("crashed", error.description, time)
+            return .none
+        case .crashed(let error, let duration):
+            if duration >= Self.healthy { errorCount = 0 }
+            errorCount += 1
+            lastError = error
+            state = .crashing
+            note("crashed", error.description, time)
+            // One second, doubled with each error in a row.
+            return .retry(after: min(.seconds(1 << min(errorCount - 1, 20)), Self.longestPause))
+        }
+    }
+
+    private mutating func note(_ type: String, _ reason: String?, _ time: UTCTime) {
+        history.insert(HistoryEntry(time: time, type: type, reason: reason), at: 0)
+        if history.count > Self.longestHistory { history.removeLast() }
+    }
+}

@@ -1,0 +1,233 @@
+import CouchDB
+import CouchDocument
+import Crypto
+import Logging
+
+/// Replicates for this server: what `POST /_replicate` asks for, and what the documents in `_replicator` say.
+///
+/// It is a client like any other: it meets the databases of this server, too, over HTTP. One job is one replication; two
+/// that ask for the same share it.
+package actor Replicator {
+    /// A job and the task that carries it out.
+    struct Running {
+        var job: ReplicationJob
+        var progress: ReplicationProgress
+        var task: Task<Void, Never>?
+        /// Those who wait for the end of a single pass.
+        var waiters: [CheckedContinuation<JSONObject, any Error>] = []
+    }
+
+    let nodeName: String
+    let logger: Logger
+    let clock: @Sendable () -> Int
+    var jobs: [String: Running] = [:]
+    /// The name of the job of each document in `_replicator`.
+    var documentJobs: [String: String] = [:]
+    /// What a document asked for, to know whether a change of it is one.
+    var documentFields: [String: JSONObject] = [:]
+    private var access: LocalAccess?
+    private var isStopping = false
+
+    package init(nodeName: String, logger: Logger, clock: @escaping @Sendable () -> Int) {
+        self.nodeName = nodeName
+        self.logger = logger
+        self.clock = clock
+    }
+
+    var now: UTCTime { UTCTime(seconds: clock()) }
+
+    /// Says how this server is reached, once it is.
+    package func begin(_ access: LocalAccess) { self.access = access }
+
+    func localAccess() throws -> LocalAccess {
+        guard let access, !isStopping else {
+            throw ReplicationError("service_unavailable", "the server is starting or stopping")
+        }
+        return access
+    }
+
+    // MARK: What is asked
+
+    /// What became of a request.
+    package enum Outcome: Sendable {
+        /// A single pass is through: the members of the answer.
+        case finished(JSONObject)
+        /// A continuous one goes on under this id.
+        case started(id: String)
+        case cancelled(id: String)
+        /// To be cancelled, but not there.
+        case unknown
+    }
+
+    /// Carries out the body of `POST /_replicate`.
+    package func replicate(_ body: JSON, for account: ReplicationAccount) async throws -> Outcome {
+        if body["cancel"] == true { return try await cancel(body, for: account) }
+        let request = try ReplicationRequest(body)
+        let name = try await self.name(of: request, account: account)
+        if jobs[name] == nil { add(name, request, .request, account) }
+        if request.isContinuous { return .started(id: name) }
+        // Whoever asked may go away: the pass goes on to its checkpoint, as in CouchDB.
+        return .finished(
+            try await withCheckedThrowingContinuation { continuation in
+                guard jobs[name] != nil else {
+                    continuation.resume(throwing: ReplicationError("cancelled", "it was cancelled"))
+                    return
+                }
+                jobs[name]?.waiters.append(continuation)
+            })
+    }
+
+    private func cancel(_ body: JSON, for account: ReplicationAccount) async throws -> Outcome {
+        let name: String
+        if let id = body["replication_id"]?.stringValue ?? body["_local_id"]?.stringValue ?? body["id"]?.stringValue {
+            // CouchDB's clients leave out the `+continuous` or keep it, as their proxies do with the plus sign.
+            let wanted = id.replacing(" ", with: "+")
+            name = jobs.keys.first { $0 == wanted || $0.prefix { $0 != "+" } == wanted[...] } ?? wanted
+        } else {
+            name = try await self.name(of: try ReplicationRequest(body), account: account)
+        }
+        guard let running = jobs[name], running.job.origin == .request else { return .unknown }
+        guard account.isAdmin || running.job.account.name == account.name else {
+            throw ReplicationError("unauthorized", "this replication was started by another user")
+        }
+        await remove(name)
+        return .cancelled(id: name)
+    }
+
+    /// The name of the job: the id of the replication, and what it is told besides.
+    func name(of request: ReplicationRequest, account: ReplicationAccount) async throws -> String {
+        let access = try localAccess()
+        var text: String?
+        if let function = request.filterFunction {
+            let source = try request.source.open(access, as: account, stall: request.stall, logger: logger)
+            do {
+                let design = try await source.documentIfPresent("_design/" + function.design)
+                text = design?["filters"]?[function.name]?.stringValue
+                await source.server.shutdown()
+            } catch {
+                await source.server.shutdown()
+                throw ReplicationError(
+                    "filter_fetch_error", "could not fetch filter \(function.design)/\(function.name): \(error)")
+            }
+            guard text != nil else {
+                throw ReplicationError(
+                    "filter_fetch_error", "the source has no filter \(function.design)/\(function.name)")
+            }
+        }
+        return request.baseID(uuid: access.uuid, filterText: text) + request.idSuffix
+    }
+
+    // MARK: Jobs
+
+    func add(
+        _ name: String, _ request: ReplicationRequest, _ origin: ReplicationJob.Origin, _ account: ReplicationAccount
+    ) {
+        let job = ReplicationJob(name: name, request: request, origin: origin, account: account, at: now)
+        var running = Running(job: job, progress: ReplicationProgress(clock: clock))
+        running.task = Task { await self.carryOut(name) }
+        jobs[name] = running
+    }
+
+    /// Ends a job: its last checkpoint is written before it is gone.
+    func remove(_ name: String) async {
+        guard let running = jobs.removeValue(forKey: name) else { return }
+        running.task?.cancel()
+        await running.task?.value
+        for waiter in running.waiters { waiter.resume(throwing: ReplicationError("cancelled", "it was cancelled")) }
+    }
+
+    /// Ends all jobs; what comes later is refused.
+    package func stop() async {
+        isStopping = true
+        await withTaskGroup(of: Void.self) { group in
+            for name in jobs.keys { group.addTask { await self.remove(name) } }
+        }
+    }
+
+    /// Runs a job until it is through, removed, or can not be.
+    private func carryOut(_ name: String) async {
+        while !Task.isCancelled, let running = jobs[name] {
+            let start = ContinuousClock.now
+            handle(.started, name)
+            let pause: Duration
+            do {
+                let answer = try await run(running)
+                if Task.isCancelled { return }
+                await finish(name, .success(answer))
+                return
+            } catch {
+                if Task.isCancelled { return }
+                let failure = Self.failure(error)
+                // A single pass that somebody waits for is told at once; everything else is tried again.
+                if failure.isFinal || running.job.origin == .request && !running.job.request.isContinuous {
+                    handle(.failed(failure), name)
+                    await finish(name, .failure(failure))
+                    return
+                }
+                guard
+                    case .retry(let delay)? = handle(.crashed(failure, after: .now - start), name)
+                else { return }
+                pause = delay
+                logger.notice(
+                    "replication crashed",
+                    metadata: ["replication": "\(name)", "reason": "\(failure)", "again in": "\(pause)"])
+            }
+            // Cancelled meanwhile: the loop's condition ends it.
+            try? await Task.sleep(for: pause)
+        }
+    }
+
+    @discardableResult
+    private func handle(_ event: ReplicationJob.Event, _ name: String) -> ReplicationJob.Action? {
+        jobs[name]?.job.handle(event, at: now)
+    }
+
+    private func run(_ running: Running) async throws -> JSONObject {
+        let access = try localAccess()
+        let job = running.job
+        let source = try job.request.source.open(access, as: job.account, stall: job.request.stall, logger: logger)
+        let target = try job.request.target.open(access, as: job.account, stall: job.request.stall, logger: logger)
+        let run = ReplicationRun(
+            request: job.request, id: String(job.name.prefix { $0 != "+" }), source: source, target: target,
+            progress: running.progress, logger: logger)
+        let result: Result<JSONObject, any Error>
+        do {
+            result = .success(try await run.run())
+        } catch {
+            result = .failure(error)
+        }
+        await source.server.shutdown()
+        await target.server.shutdown()
+        return try result.get()
+    }
+
+    private func finish(_ name: String, _ result: Result<JSONObject, ReplicationError>) async {
+        if case .success = result { handle(.completed, name) }
+        guard let running = jobs.removeValue(forKey: name) else { return }
+        for waiter in running.waiters { waiter.resume(with: result.mapError { $0 as any Error }) }
+        if case .document(let id) = running.job.origin {
+            documentJobs[id] = nil
+            await tell(id, of: running, result)
+        }
+    }
+
+    /// What went wrong, for people: never a secret, for the client's errors have none.
+    static func failure(_ error: any Error) -> ReplicationError {
+        switch error {
+        case let error as ReplicationError: error
+        case let error as CouchDBError:
+            ReplicationError(error.error ?? Self.word(error.code), "\(error.attempted): \(error.reason)")
+        default: ReplicationError("internal_server_error", "\(error)")
+        }
+    }
+
+    private static func word(_ code: CouchDBError.Code) -> String {
+        switch code {
+        case .unreachable: "econnrefused"
+        case .timedOut: "timeout"
+        case .tls: "tls_alert"
+        case .interrupted: "connection_closed"
+        default: "replication_failed"
+        }
+    }
+}
