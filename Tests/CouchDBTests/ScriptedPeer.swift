@@ -136,8 +136,13 @@ final class PeerConnection: Sendable {
         return PeerRequest(line: lines[0], headers: Array(lines.dropFirst()), body: [])
     }
 
-    /// Reads at most so many bytes and drops them; the number, 0 at the end.
+    /// Reads at most so many bytes and drops them, those that came together with a head first; the number, 0 at the end.
     func skip(_ count: Int) -> Int {
+        let waiting = rest.withLock { rest in
+            defer { rest.removeFirst(min(count, rest.count)) }
+            return min(count, rest.count)
+        }
+        if waiting > 0 { return waiting }
         var buffer = [UInt8](repeating: 0, count: count)
         return receive(&buffer)
     }
