@@ -94,61 +94,54 @@ final class DatabaseCore: Sendable {
 
 /// What view indexes read: the sequence log of this database.
 struct DatabaseViewSource: ViewSource {
-    /// Rows that are read in one snapshot, so that a long build holds none.
-    private static let pageLength = 2000
-
     let core: DatabaseCore
 
     func lastSequence() throws -> Int { core.signal.sequence }
 
-    func readChanges(
-        after sequence: Int, _ body: (_ sequence: Int, _ id: String, _ document: [UInt8]?) throws -> Bool
-    ) throws {
-        var after = sequence
-        while true {
-            let rows = try core.readBlocking { try $0.viewRows(after: after, limit: Self.pageLength) }
-            for row in rows {
-                guard try body(row.sequence, row.id, row.document) else { return }
-                after = row.sequence
-            }
-            if rows.count < Self.pageLength { return }
-        }
+    func changes(after first: Int, through last: Int) throws -> ViewChanges {
+        try core.readBlocking { try $0.viewChanges(after: first, through: last) }
     }
 }
 
 extension DocumentRows {
-    /// Changes and purges in the order of their sequences, with the text that map functions see.
-    func viewRows(after sequence: Int, limit: Int) throws -> [(sequence: Int, id: String, document: [UInt8]?)] {
-        var result: [(sequence: Int, id: String, document: [UInt8]?)] = []
+    private static let purgesInPage = 500
+
+    /// A page of changes and purges in the order of their sequences, with the texts that map functions see.
+    func viewChanges(after first: Int, through last: Int) throws -> ViewChanges {
+        var last = last
+        let purges = try purges(after: first, through: last)
+        // There may be more: the page ends with this one.
+        if purges.count == Self.purgesInPage, let end = purges.last { last = end.sequence }
+        var page = ViewChanges()
         let row = try SQLStatement(
-            database, "SELECT \(Self.columnsWithBody) FROM documents WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        ).bind(1, sequence).bind(2, limit)
+            database,
+            """
+            SELECT \(Self.columnsWithBody) FROM documents WHERE sequence > ? AND sequence <= ? ORDER BY sequence
+            """
+        ).bind(1, first).bind(2, last)
         defer { row.reset() }
-        while try row.step() {
+        while !page.isFull, try row.step() {
             let document = Self.document(row, withBody: true)
-            var text: [UInt8]?
-            if !document.isDeleted {
-                var writer = JSONWriter()
-                writer.reserve(document.body.count + document.id.utf8.count + 80)
-                document.write(to: &writer, details: [.conflicts])
-                text = writer.bytes
+            if document.isDeleted {
+                page.append(document.id, sequence: document.sequence)
+            } else {
+                page.append(document.id, sequence: document.sequence) { writer in
+                    document.write(to: &writer, details: [.conflicts])
+                }
             }
-            result.append((document.sequence, document.id, text))
         }
-        let purges = try SQLStatement(
-            database, "SELECT sequence, id FROM purges WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        ).bind(1, sequence).bind(2, limit)
-        defer { purges.reset() }
-        var hasPurges = false
-        while try purges.step() {
-            hasPurges = true
-            result.append((purges.integer(0), purges.text(1), nil))
-        }
-        if hasPurges {
-            result.sort { $0.sequence < $1.sequence }
-            // Beyond the first `limit` one of the two lists can have gaps.
-            if result.count > limit { result.removeLast(result.count - limit) }
-        }
-        return result
+        if page.isFull { last = page.lastSequence }
+        page.add(purges.filter { $0.sequence <= last })
+        return page
+    }
+
+    private func purges(after first: Int, through last: Int) throws -> [(id: String, sequence: Int)] {
+        var purges: [(id: String, sequence: Int)] = []
+        let row = try SQLStatement(
+            database, "SELECT id, sequence FROM purges WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
+        ).bind(1, first).bind(2, last).bind(3, Self.purgesInPage)
+        defer { row.reset() }
+        while try row.step() { purges.append((row.text(0), row.integer(1))) }
+        return purges
     }
 }

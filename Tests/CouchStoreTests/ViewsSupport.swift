@@ -36,13 +36,17 @@ final class DocumentLog: ViewSource {
 
     func lastSequence() -> Int { state.withLock { $0.sequence } }
 
-    func readChanges(
-        after sequence: Int, _ body: (_ sequence: Int, _ id: String, _ document: [UInt8]?) throws -> Bool
-    ) throws {
-        let entries = state.withLock { $0.entries.filter { $0.value.sequence > sequence } }
-        for (id, entry) in entries.sorted(by: { $0.value.sequence < $1.value.sequence }) {
-            guard try body(entry.sequence, id, entry.document) else { return }
+    func changes(after first: Int, through last: Int) -> ViewChanges {
+        let entries = state.withLock { $0.entries.filter { $0.value.sequence > first && $0.value.sequence <= last } }
+        var page = ViewChanges()
+        for (id, entry) in entries.sorted(by: { $0.value.sequence < $1.value.sequence }) where !page.isFull {
+            if let document = entry.document {
+                page.append(id, sequence: entry.sequence) { $0.raw(document) }
+            } else {
+                page.append(id, sequence: entry.sequence)
+            }
         }
+        return page
     }
 }
 
@@ -52,19 +56,21 @@ final class ViewBench: Sendable {
     let log: DocumentLog
     let views: ViewIndexes
 
-    init(_ documents: [String] = [], folder: String? = nil, log: DocumentLog? = nil, seconds: Double = 5) throws {
+    init(
+        _ documents: [String] = [], folder: String? = nil, log: DocumentLog? = nil,
+        limits: JavaScriptLimits = .init(), logger: Logger = Logger(label: "test")
+    ) throws {
         self.folder = folder ?? NSTemporaryDirectory() + "views-" + UUID().uuidString
         self.log = try log ?? DocumentLog(documents)
-        views = ViewIndexes(
-            folder: self.folder, source: self.log, limits: JavaScriptLimits(seconds: seconds),
-            logger: Logger(label: "test"))
+        views = ViewIndexes(folder: self.folder, source: self.log, limits: limits, logger: logger)
     }
 
     /// Runs a test and removes the folder after it.
     static func run(
-        _ documents: [String] = [], seconds: Double = 5, _ body: (ViewBench) async throws -> Void
+        _ documents: [String] = [], seconds: Double = 5, bytes: Int = 256 << 20,
+        _ body: (ViewBench) async throws -> Void
     ) async throws {
-        let bench = try ViewBench(documents, seconds: seconds)
+        let bench = try ViewBench(documents, limits: JavaScriptLimits(seconds: seconds, bytes: bytes))
         do { try await body(bench) } catch {
             try await bench.views.removeAll()
             throw error

@@ -41,7 +41,7 @@ struct DesignRoutes: Sendable {
                 "file": .integer(index.sizes.file), "external": .integer(index.sizes.external),
                 "active": .integer(index.sizes.active),
             ],
-            "updater_running": .bool(index.isUpdating), "compact_running": false,
+            "updater_running": .bool(index.isUpdating), "compact_running": .bool(index.isCompacting),
             "waiting_clients": .integer(index.waitingClients), "waiting_commit": false,
             "update_seq": .integer(index.updateSequence), "purge_seq": 0,
             "updates_pending": [

@@ -17,10 +17,10 @@ struct MaintenanceRoutes: Sendable {
             try here.requireDatabaseAdmin()
             try call.requireJSONContent()
             if call.path.segments.count > 2 {
-                // An index is a tree of pages that SQLite fills again; only its existence is to be told.
-                _ = try await DesignRoutes.design("_design/\(call.path.segments[2])", in: here.database)
+                let design = try await DesignRoutes.design("_design/\(call.path.segments[2])", in: here.database)
+                start("compact a view index") { try await $0.views.compact(design: design) }
             } else {
-                startCompaction()
+                start("compact a database") { try await $0.compact() }
             }
             return .json(202, ["ok": true])
         case "_view_cleanup":
@@ -44,15 +44,17 @@ struct MaintenanceRoutes: Sendable {
         Refusal(501, "not_implemented", "\(what) are not supported by this server yet")
     }
 
-    private func startCompaction() {
+    /// Begins what goes on after the answer.
+    private func start(_ attempt: String, _ body: @escaping @Sendable (StoredDatabase) async throws -> Void) {
         let database = here.database
         let logger = here.service.logger
         Task {
             do {
-                try await database.compact()
+                try await body(database)
             } catch {
                 logger.error(
-                    "compaction failed", metadata: ["database": "\(database.name)", "error": "\(error)"])
+                    "work in the background failed",
+                    metadata: ["attempt": "\(attempt)", "database": "\(database.name)", "error": "\(error)"])
             }
         }
     }

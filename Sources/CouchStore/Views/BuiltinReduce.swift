@@ -4,16 +4,30 @@ import CouchDocument
 ///
 /// Rows are reduced to a *kept* form, kept forms merge to a kept form, and a kept form becomes the row's value.
 enum BuiltinReduce: Hashable, Sendable {
-    case sum, count, stats, approximateCountDistinct
+    case sum, count, stats, approximateCountDistinct, first, last
+    case top(Int), bottom(Int)
 
     /// `nil`: a name that is no built-in.
     init?(_ name: String) {
+        func number(after prefix: String) -> Int? {
+            guard name.hasPrefix(prefix), let number = Int(name.dropFirst(prefix.count)) else { return nil }
+            return (1...100).contains(number) ? number : nil
+        }
         switch name {
         case "_sum": self = .sum
         case "_count": self = .count
         case "_stats": self = .stats
         case "_approx_count_distinct": self = .approximateCountDistinct
-        default: return nil
+        case "_first": self = .first
+        case "_last": self = .last
+        default:
+            if let number = number(after: "_top_") {
+                self = .top(number)
+            } else if let number = number(after: "_bottom_") {
+                self = .bottom(number)
+            } else {
+                return nil
+            }
         }
     }
 
@@ -35,7 +49,17 @@ enum BuiltinReduce: Hashable, Sendable {
                 sketch.insert(node.bytes[row.position.lowerBound..<row.position.lowerBound + row.sortLength])
             }
             return sketch.encoded()
+        case .first: return node.rows[rows].first.map { Array(node.bytes[$0.value]) } ?? []
+        case .last: return node.rows[rows].last.map { Array(node.bytes[$0.value]) } ?? []
+        case .top(let limit): return rank(RankReduce(top: limit), node, rows)
+        case .bottom(let limit): return rank(RankReduce(bottom: limit), node, rows)
         }
+    }
+
+    private func rank(_ rank: RankReduce, _ node: TreeNode, _ rows: Range<Int>) -> [UInt8] {
+        var rank = rank
+        for row in node.rows[rows] { rank.add(node.bytes[row.value]) }
+        return rank.encoded()
     }
 
     /// The kept form of several kept forms, from left to right.
@@ -57,7 +81,22 @@ enum BuiltinReduce: Hashable, Sendable {
             var sketch = DistinctSketch()
             for bytes in kept { sketch.merge(bytes) }
             return sketch.encoded()
+        case .first:
+            for value in kept { return Array(value) }
+            return []
+        case .last:
+            var last: ArraySlice<UInt8> = []
+            for value in kept { last = value }
+            return Array(last)
+        case .top(let limit): return merge(RankReduce(top: limit), kept)
+        case .bottom(let limit): return merge(RankReduce(bottom: limit), kept)
         }
+    }
+
+    private func merge(_ rank: RankReduce, _ kept: some Sequence<ArraySlice<UInt8>>) -> [UInt8] {
+        var rank = rank
+        for values in kept { rank.merge(values) }
+        return rank.encoded()
     }
 
     /// The row's value of a kept form, as JSON text.
@@ -65,7 +104,7 @@ enum BuiltinReduce: Hashable, Sendable {
     /// - Throws: 500 when `_stats` met a value that it can not take, as CouchDB answers.
     func value(of kept: [UInt8]) throws(StoreError) -> [UInt8] {
         switch self {
-        case .count, .sum: return kept
+        case .count, .sum, .first, .last, .top, .bottom: return kept
         case .stats:
             if let reason = StatsReduce.failure(in: kept) { throw .failure("invalid_value", reason) }
             return kept

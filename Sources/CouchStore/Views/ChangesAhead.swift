@@ -4,16 +4,12 @@ import Synchronization
 /// Reads the sequence log ahead of an index that is being built: while documents go through JavaScript, the next ones come
 /// from the database on another thread. At most a few pages wait, however long the log is.
 final class ChangesAhead: Sendable {
-    typealias Change = (sequence: Int, id: String, document: [UInt8]?)
-
     private struct State {
-        var pages: [[Change]] = []
+        var pages: [ViewChanges] = []
         var failure: (any Error)?
         var isCancelled = false
     }
 
-    private static let pageLength = 500
-    private static let pageBytes = 1 << 20
     private static let pageCount = 4
 
     /// Protects the pages between the thread that reads and the one that takes.
@@ -21,15 +17,15 @@ final class ChangesAhead: Sendable {
     private let room = DispatchSemaphore(value: ChangesAhead.pageCount)
     private let arrivals = DispatchSemaphore(value: 0)
 
-    /// Begins to read after that sequence.
-    init(of source: any ViewSource, after sequence: Int) {
-        DispatchQueue(label: "reading ahead for a view index").async { [self] in read(source, sequence) }
+    /// Begins to read the changes after one sequence and up to another.
+    init(of source: any ViewSource, after first: Int, through last: Int) {
+        DispatchQueue(label: "reading ahead for a view index").async { [self] in read(source, first, last) }
     }
 
     /// The next page, in order; `nil` at the end of the log. Waits for it. Only one thread may ask.
-    func next() throws -> [Change]? {
+    func next() throws -> ViewChanges? {
         arrivals.wait()
-        let (page, failure) = state.withLock { state -> ([Change]?, (any Error)?) in
+        let (page, failure) = state.withLock { state -> (ViewChanges?, (any Error)?) in
             state.pages.isEmpty ? (nil, state.failure) : (state.pages.removeFirst(), nil)
         }
         room.signal()
@@ -47,29 +43,22 @@ final class ChangesAhead: Sendable {
         room.signal()
     }
 
-    private func read(_ source: any ViewSource, _ sequence: Int) {
-        var page: [Change] = []
-        var bytes = 0
+    private func read(_ source: any ViewSource, _ first: Int, _ last: Int) {
         var failure: (any Error)?
         do {
-            try source.readChanges(after: sequence) { sequence, id, document in
-                page.append((sequence, id, document))
-                bytes += document?.count ?? 0
-                guard page.count >= Self.pageLength || bytes >= Self.pageBytes else { return true }
-                defer {
-                    page = []
-                    bytes = 0
-                }
-                return hand(over: page)
+            var after = first
+            while true {
+                let page = try source.changes(after: after, through: last)
+                after = page.lastSequence
+                guard page.isEmpty || hand(over: page), page.isFull else { break }
             }
         } catch { failure = error }
-        if failure == nil && !page.isEmpty { _ = hand(over: page) }
         state.withLock { $0.failure = failure }
         arrivals.signal()
     }
 
     /// Whether somebody still wants more.
-    private func hand(over page: [Change]) -> Bool {
+    private func hand(over page: ViewChanges) -> Bool {
         room.wait()
         let isCancelled = state.withLock { state in
             if !state.isCancelled { state.pages.append(page) }

@@ -4,10 +4,15 @@ import Synchronization
 
 /// What a design function may use.
 package struct JavaScriptLimits: Sendable {
-    /// How long one call may take, as CouchDB's `os_process_timeout`.
+    /// How long one call may work, as CouchDB's `os_process_timeout`.
     package var seconds: Double
+    /// How much memory one engine may hold.
+    package var bytes: Int
 
-    package init(seconds: Double = 5) { self.seconds = seconds }
+    package init(seconds: Double = 5, bytes: Int = 256 << 20) {
+        self.seconds = seconds
+        self.bytes = bytes
+    }
 }
 
 /// Runs the functions of design documents that are no views: `validate_doc_update`, `filters`, `updates`, `shows`.
@@ -110,7 +115,7 @@ package final class DesignFunctions: Sendable {
             let engine = JavaScriptEngine(limits: functions.limits)
             let answer: [UInt8]
             do throws(JavaScriptError) { answer = try engine.call("compile", Array(source.utf8)) } catch {
-                return "it took too long"
+                return "it \(error.excess?.reason ?? "failed")"
             }
             return (try? JSON(parsing: answer))?["thrown"].map { $0["reason"]?.stringValue ?? $0.description }
         }
@@ -173,15 +178,11 @@ package final class DesignFunctions: Sendable {
         } catch {
             // A function that was stopped may have left anything behind: the next call begins with a new engine.
             engines.open[design.document.id] = nil
-            switch error {
-            case .timedOut:
-                throw Thrown(value: [
-                    "error": "timeout",
-                    "reason":
-                        "a function of \(design.document.id) took longer than \(limits.seconds) s and was stopped",
-                ])
-            case .exception(let text): throw Thrown(value: ["error": "unnamed_error", "reason": .string(text)])
+            if let excess = error.excess {
+                let reason = "a function of \(design.document.id) \(excess.reason) and was stopped"
+                throw Thrown(value: ["error": .string(excess.word), "reason": .string(reason)])
             }
+            throw Thrown(value: ["error": "unnamed_error", "reason": .string("\(error)")])
         }
         let result = (try? JSON(parsing: answer)) ?? .null
         for message in result["log"]?.arrayValue ?? [] {

@@ -58,6 +58,21 @@ struct JSONCursor {
         return start..<position
     }
 
+    /// Where the elements of an array stand in its text.
+    static func elements(of array: ArraySlice<UInt8>) -> [Range<Int>] {
+        array.withUnsafeBufferPointer { buffer in
+            var cursor = JSONCursor(buffer)
+            var elements: [Range<Int>] = []
+            guard cursor.take(UInt8(ascii: "[")) else { return [] }
+            while cursor.peek() != UInt8(ascii: "]"), cursor.position < buffer.count {
+                let element = cursor.skipValue()
+                elements.append(array.startIndex + element.lowerBound..<array.startIndex + element.upperBound)
+                _ = cursor.take(UInt8(ascii: ","))
+            }
+            return elements
+        }
+    }
+
     private mutating func skipString() {
         position += 1
         while position < bytes.count {

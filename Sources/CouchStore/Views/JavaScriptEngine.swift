@@ -2,15 +2,31 @@ import CJavaScriptCore
 import CouchDocument
 
 /// Why a call into JavaScript gave no answer.
-enum JavaScriptError: Error, Hashable {
+enum JavaScriptError: Error, Hashable, CustomStringConvertible {
     /// It took longer than the limit and was stopped.
-    case timedOut
+    case timedOut(seconds: Double)
+    /// It took more memory than the limit and was stopped. The engine may still hold it: make a new one.
+    case outOfMemory(bytes: Int)
     /// It threw; the text of what it threw.
     case exception(String)
+
+    var description: String {
+        if case .exception(let text) = self { return text }
+        return excess?.reason ?? ""
+    }
+
+    /// For errors of a function that takes too much: the word of the answer, and what it did.
+    var excess: (word: String, reason: String)? {
+        switch self {
+        case .timedOut(let seconds): ("timeout", "took longer than \(seconds) s")
+        case .outOfMemory(let bytes): ("out_of_memory", "took more than \(bytes >> 20) MiB of memory")
+        case .exception: nil
+        }
+    }
 }
 
-/// One JavaScript world: a context group with one context, a time limit, and the harness in it. Nothing else is there,
-/// so functions can reach no files, network, clock but `Date`, or other databases.
+/// One JavaScript world: a context group with one context, limits of time and memory, and the harness in it. Nothing else
+/// is there, so functions can reach no files, network, clock but `Date`, or other databases.
 ///
 /// Belongs to the thread that made it.
 final class JavaScriptEngine {
@@ -18,25 +34,15 @@ final class JavaScriptEngine {
     private let context: JSGlobalContextRef
     private let harness: JSObjectRef
     private var functions: [String: JSObjectRef] = [:]
-    /// Set by the watchdog; the only way to tell its stop from a thrown text.
-    private let wasStopped: UnsafeMutablePointer<Bool>
-
-    /// Has compiled code look for the watchdog's stop by itself. JavaScriptCore's default is to interrupt the thread by a
-    /// signal and to patch the code that it runs; now and then that does not stop an endless loop (2.50.6).
-    private static let pollsForStops: Bool = jsc_options_set_boolean("usePollingTraps", 1) != 0
+    private let watch: UnsafeMutablePointer<JavaScriptWatch>
 
     init(limits: JavaScriptLimits) {
-        precondition(Self.pollsForStops, "this JavaScriptCore can not be told to stop endless loops; use 2.40 or later")
-        wasStopped = .allocate(capacity: 1)
-        wasStopped.initialize(to: false)
+        precondition(JavaScriptProcess.isPrepared)
+        watch = .allocate(capacity: 1)
+        watch.initialize(to: JavaScriptWatch(limits: limits))
         group = JSContextGroupCreate()
         context = JSGlobalContextCreateInGroup(group, nil)
-        JSContextGroupSetExecutionTimeLimit(
-            group, limits.seconds,
-            { _, flag in
-                flag?.assumingMemoryBound(to: Bool.self).pointee = true
-                return true
-            }, wasStopped)
+        Self.arm(group, watch)
         let script = Self.string(Array(JavaScriptHarness.source.utf8))
         defer { JSStringRelease(script) }
         var exception: JSValueRef?
@@ -47,11 +53,24 @@ final class JavaScriptEngine {
         JSValueProtect(context, harness)
     }
 
+    /// Has JavaScriptCore ask the watch after its interval.
+    private static func arm(_ group: JSContextGroupRef, _ watch: UnsafeMutableRawPointer) {
+        JSContextGroupSetExecutionTimeLimit(
+            group, JavaScriptWatch.interval,
+            { context, watch in
+                guard let context, let watch else { return true }
+                if watch.assumingMemoryBound(to: JavaScriptWatch.self).pointee.mustStop(context) { return true }
+                // JavaScriptCore asks again only when the limit is set anew (Watchdog::shouldTerminate, 2.50.6).
+                if let group = JSContextGetGroup(context) { JavaScriptEngine.arm(group, watch) }
+                return false
+            }, watch)
+    }
+
     deinit {
         JSValueUnprotect(context, harness)
         JSGlobalContextRelease(context)
         JSContextGroupRelease(group)
-        wasStopped.deallocate()
+        watch.deallocate()
     }
 
     /// Calls a function of the harness with texts and answers its text.
@@ -67,12 +86,13 @@ final class JavaScriptEngine {
             defer { JSStringRelease(text) }
             return JSValueMakeString(context, text)
         }
-        wasStopped.pointee = false
+        watch.pointee.begin()
         var exception: JSValueRef?
         let result = values.withUnsafeBufferPointer { values in
             JSObjectCallAsFunction(context, function, harness, values.count, values.baseAddress, &exception)
         }
-        if wasStopped.pointee { throw .timedOut }
+        watch.pointee.end(context)
+        if let reason = watch.pointee.reason { throw reason }
         guard let result, exception == nil else { throw .exception(Self.text(exception, context)) }
         return Self.bytes(result, context)
     }

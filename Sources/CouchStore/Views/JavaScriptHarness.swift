@@ -88,45 +88,40 @@ enum JavaScriptHarness {
 
           const maps = [], reduces = [], compiled = Object.create(null);
 
-          // One array a function, in it a document's [key, value, key, value …], or 0 when it emitted nothing.
+          // For each document and each function an array [key, value, key, value …], or 0 when it emitted nothing: first all
+          // functions of the first document.
           function mapAll(batch) {
-            const began = now(), results = [];
+            const began = now(), step = maps.length, results = [];
             let count = -1;
-            for (let f = 0; f < maps.length; f++) {
-              const map = maps[f], rows = [];
+            for (let f = 0; f < step; f++) {
+              const map = maps[f];
               // Every function gets its own copy, so that none sees what another did to a document.
               const documents = parse(batch);
               if (count < 0) count = documents.length;
-              for (let d = 0; d < count; d++) {
+              for (let d = 0, at = f; d < count; d++, at += step) {
                 emitted = [];
                 try {
                   map(documents[d]);
-                  rows[d] = emitted.length === 0 ? 0 : emitted;
+                  results[at] = emitted.length === 0 ? 0 : emitted;
                 } catch (error) {
-                  rows[d] = 0;
+                  results[at] = 0;
                   global.log('function raised exception (' + describe(error) + ') with doc._id ' + documents[d]._id);
                 }
                 if ((d & 15) === 15 && now() - began > slice) { count = d + 1; break; }
               }
-              results[f] = rows;
             }
             emitted = [];
-            for (const rows of results) rows.length = count;
-            return finish(count, results, function () {
-              // Something can not be written as JSON: its document counts as one that threw.
-              for (const rows of results) {
-                for (let d = 0; d < count; d++) {
-                  try { rows[d] = parse(stringify(rows[d])); } catch (error) { rows[d] = 0; }
-                }
-              }
-            });
-          }
-
-          function finish(count, results, repair) {
+            results.length = count * step;
             const messages = logged;
             logged = [];
             let body;
-            try { body = stringify(results); } catch (error) { repair(); body = stringify(results); }
+            try { body = stringify(results); } catch (error) {
+              // Something can not be written as JSON: its document counts as one that threw.
+              for (let at = 0; at < results.length; at++) {
+                try { results[at] = parse(stringify(results[at])); } catch (error) { results[at] = 0; }
+              }
+              body = stringify(results);
+            }
             return '[' + count + ',' + stringify(messages) + ',' + body + ']';
           }
 

@@ -1,3 +1,6 @@
+import Dispatch
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -55,6 +58,13 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         }
     }
 
+    /// Begins a job whose result another thread will wait for, blocked.
+    func begin<Result: Sendable>(_ job: @escaping @Sendable (State) throws -> Result) -> Delivery<Result> {
+        let delivery = Delivery<Result>()
+        submit { state in delivery.complete(Swift.Result { try job(state) }) }
+        return delivery
+    }
+
     /// Lets the thread end after the jobs that are in the queue. A later job starts it again.
     func stop() {
         pthread_mutex_lock(lock)
@@ -90,17 +100,8 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         precondition(status == 0, "no thread for JavaScript could be started: error \(status)")
     }
 
-    /// JavaScriptCore stops an endless loop by a signal to the thread that runs it. A thread inherits the mask of the one
-    /// that started it, and Dispatch's workers block every signal; with that mask the stop would wait forever.
-    private static func unblockSignals() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in [SIGUSR1, SIGUSR2, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE] { sigaddset(&signals, signal) }
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-    }
-
     private func work() {
-        Self.unblockSignals()
+        JavaScriptProcess.unblockSignals()
         let state = make()
         pthread_mutex_lock(lock)
         var timedOut = false
@@ -130,4 +131,30 @@ final class JavaScriptThread<State>: @unchecked Sendable {
 private final class ThreadBody {
     let run: () -> Void
     init(_ run: @escaping () -> Void) { self.run = run }
+}
+
+/// A result that comes from another thread.
+final class Delivery<Value: Sendable>: Sendable {
+    /// Protects the value until it is there.
+    private let value = Mutex<Result<Value, any Error>?>(nil)
+    private let arrival = DispatchSemaphore(value: 0)
+
+    init() {}
+
+    /// One that is there already.
+    init(_ result: Result<Value, any Error>) { complete(result) }
+
+    func complete(_ result: Result<Value, any Error>) {
+        value.withLock { $0 = result }
+        arrival.signal()
+    }
+
+    /// Waits for the value. Blocks; to be called once.
+    func wait() throws -> Value {
+        arrival.wait()
+        guard let result = value.withLock({ $0 }) else {
+            preconditionFailure("a result was announced and is not there")
+        }
+        return try result.get()
+    }
 }

@@ -14,14 +14,26 @@ struct RowChanges {
 
     var isEmpty: Bool { items.isEmpty }
 
+    /// Adds a row. Its position is made of the sort key, the escaped id and the ordinal.
     mutating func insert(
-        position: some Collection<UInt8>, sortLength: Int, key: some Collection<UInt8>, value: some Collection<UInt8>
+        sortKey: UnsafeBufferPointer<UInt8>?, id: UnsafeBufferPointer<UInt8>, ordinal: Int?,
+        key: UnsafeBufferPointer<UInt8>?, value: UnsafeBufferPointer<UInt8>
     ) {
         let start = bytes.count
-        TreeNode.appendRow(position: position, sortLength: sortLength, key: key, value: value, to: &bytes)
-        let positionStart = bytes.count - value.count - key.count - position.count
-        let range = positionStart..<positionStart + position.count
-        items.append(Item(prefix: prefix(range), position: range, row: start..<bytes.count))
+        let sortLength = sortKey?.count ?? 0
+        let positionLength = sortLength + id.count + (ordinal == nil ? 0 : RowPosition.ordinalSize)
+        bytes.appendVarint(positionLength)
+        bytes.appendVarint(sortLength)
+        bytes.appendVarint(key?.count ?? 0)
+        bytes.appendVarint(value.count)
+        let positionStart = bytes.count
+        if let sortKey { bytes.append(contentsOf: sortKey) }
+        bytes.append(contentsOf: id)
+        if let ordinal { RowPosition.append(ordinal: ordinal, to: &bytes) }
+        if let key { bytes.append(contentsOf: key) }
+        bytes.append(contentsOf: value)
+        let position = positionStart..<positionStart + positionLength
+        items.append(Item(prefix: prefix(position), position: position, row: start..<bytes.count))
     }
 
     mutating func remove(position: some Collection<UInt8>) {
@@ -30,18 +42,23 @@ struct RowChanges {
         items.append(Item(prefix: prefix(start..<bytes.count), position: start..<bytes.count, row: 0..<0))
     }
 
+    /// Lets go of the items for which that does not hold. Their bytes stay until ``removeAll()``.
+    mutating func keep(where isKept: (Item) -> Bool) { items.removeAll { !isKept($0) } }
+
     mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
         items.removeAll(keepingCapacity: true)
     }
 
     private func prefix(_ range: Range<Int>) -> UInt64 {
-        var value: UInt64 = 0
-        for offset in 0..<8 {
-            let index = range.lowerBound + offset
-            value = value << 8 | UInt64(index < range.upperBound ? bytes[index] : 0)
+        if range.count >= 8 {
+            return bytes.withUnsafeBytes {
+                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
+            }
         }
-        return value
+        var value: UInt64 = 0
+        for byte in bytes[range] { value = value << 8 | UInt64(byte) }
+        return range.isEmpty ? 0 : value << UInt64(8 * (8 - range.count))
     }
 
     /// Sorts by position. Of a removal and an insertion at one position only the insertion stays; of two insertions the

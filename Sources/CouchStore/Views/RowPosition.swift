@@ -3,10 +3,8 @@
 enum RowPosition {
     static let ordinalSize = 4
 
-    /// The position of a row.
-    static func append(sortKey: some Collection<UInt8>, id: String, ordinal: Int, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: sortKey)
-        CollationKey.appendEscaped(id.utf8, to: &bytes)
+    /// Adds the number at the end of a position.
+    static func append(ordinal: Int, to bytes: inout [UInt8]) {
         withUnsafeBytes(of: UInt32(truncatingIfNeeded: ordinal).bigEndian) { bytes.append(contentsOf: $0) }
     }
 

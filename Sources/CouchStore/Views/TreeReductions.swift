@@ -1,9 +1,8 @@
 /// What keeps the reductions of a row tree: one list of functions for all its nodes.
 struct TreeReductions {
     let functions: [ViewReduce]
-    /// Needed when one of the functions is JavaScript.
-    let engine: JavaScriptEngine?
-    let log: (String) -> Void
+    /// Where the functions in JavaScript are run.
+    let thread: JavaScriptThread<ViewEngine>
 
     /// What the rows of each leaf reduce to, a kept form for each function.
     func reduce(leaves: [TreeNode]) throws -> [[ArraySlice<UInt8>]] {
@@ -39,8 +38,7 @@ struct TreeReductions {
             case .javaScript(let number):
                 var calls = ReduceCalls()
                 for element in elements { javaScript(&calls, number, element) }
-                guard let engine else { preconditionFailure("a JavaScript reduce without an engine") }
-                let values = try calls.run(on: engine, log: log)
+                let values = try thread.begin { [calls] engine in try engine.run(calls) }.wait()
                 for index in elements.indices { results[index].append(values[index][...]) }
             }
         }

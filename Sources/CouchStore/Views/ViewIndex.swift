@@ -1,4 +1,5 @@
 import CouchDocument
+import Dispatch
 import Logging
 import Synchronization
 
@@ -12,9 +13,10 @@ final class ViewIndex: Sendable {
     }
 
     private struct State {
-        /// The sequence that is committed.
+        /// The sequence whose state the index shows.
         var sequence: Int
         var isUpdating = false
+        var isCompacting = false
         var isClosed = false
         var waiters: [Waiter] = []
     }
@@ -23,8 +25,10 @@ final class ViewIndex: Sendable {
     let file: ViewIndexFile
     private let source: any ViewSource
     private let logger: Logger
-    private let thread: JavaScriptThread<Result<ViewIndexUpdate, any Error>>
-    /// Protects what readers and the thread tell each other.
+    private let thread: JavaScriptThread<ViewEngine>
+    /// Where the index is brought up to date, and nothing else is done.
+    private let queue = DispatchQueue(label: "view index")
+    /// Protects what readers and the queue tell each other.
     private let state: Mutex<State>
 
     /// Opens the index' file, and makes it when there is none. Blocks.
@@ -37,10 +41,8 @@ final class ViewIndex: Sendable {
         file = try ViewIndexFile(path: path, trees: definitions.rows.count + 1)
         state = Mutex(State(sequence: try file.readNow { try $0.header().sequence }))
         thread = JavaScriptThread {
-            Result {
-                try ViewIndexUpdate(definitions, limits: limits) { message in
-                    logger.debug("message of a view function", metadata: ["message": "\(message)"])
-                }
+            ViewEngine(definitions, limits: limits) { message in
+                logger.debug("message of a view function", metadata: ["message": "\(message)"])
             }
         }
     }
@@ -80,24 +82,13 @@ final class ViewIndex: Sendable {
 
     private static let closed = StoreError.absent("the view index was closed: its database or design document is gone")
 
-    private func start() {
-        thread.submit { update in self.update(update) }
-    }
+    private func start() { queue.async { [self] in update() } }
 
-    private func update(_ update: Result<ViewIndexUpdate, any Error>) {
+    private func update() {
+        let update = ViewIndexUpdate(definitions, thread: thread)
         var failure: (any Error)?
         while true {
-            do {
-                let start = state.withLock { $0.sequence }
-                let end = try source.lastSequence()
-                try update.get().run(
-                    from: start, end: end, source: source, file: file,
-                    isCancelled: { state.withLock { $0.isClosed } }, committed: reached)
-                // The log was read to its end, also where its last sequences have no document any more.
-                if !state.withLock({ $0.isClosed }) { reached(end) }
-            } catch {
-                failure = error
-            }
+            do { try catchUp(update) } catch { failure = error }
             let (waiters, isDone) = finishPass(failed: failure != nil)
             for waiter in waiters {
                 if let failure { waiter.resume(throwing: failure) } else { waiter.resume(throwing: Self.closed) }
@@ -106,6 +97,28 @@ final class ViewIndex: Sendable {
         }
         if let failure {
             logger.warning("a view index was not brought up to date", metadata: ["reason": "\(failure)"])
+        }
+    }
+
+    /// Reads the log to its end.
+    ///
+    /// While many pages are read, documents that stood in a later one can be changed and move behind it all. So what is
+    /// true of the index is only known after a last page that reaches the end of the log in one snapshot.
+    private func catchUp(_ update: ViewIndexUpdate) throws {
+        var position = try file.readNow { try $0.header().sequence }
+        while !state.withLock({ $0.isClosed }) {
+            let end = try source.lastSequence()
+            let page = try source.changes(after: position, through: .max)
+            if !page.isFull {
+                let sequence = max(end, page.lastSequence)
+                if !page.isEmpty { try update.run(page, as: sequence, file: file) }
+                reached(sequence)
+                return
+            }
+            try update.run(
+                from: position, through: end, source: source, file: file,
+                isCancelled: { state.withLock { $0.isClosed } }, committed: { position = $0 })
+            position = max(position, state.withLock { $0.isClosed } ? position : end)
         }
     }
 
@@ -141,7 +154,7 @@ final class ViewIndex: Sendable {
 
     /// Answers a query from the rows that are committed.
     func read(_ place: ViewDefinitions.Place, _ plan: ViewQueryPlan) async throws -> ViewResult {
-        let functions = try definitions.reduces(ofRows: place.rows)
+        let functions = definitions.reduces[place.rows]
         let tree = place.rows + 1
         guard case .reduced(let grouping) = plan.output, let position = place.reduce else {
             return try await file.read { snapshot in
@@ -183,9 +196,8 @@ final class ViewIndex: Sendable {
     /// The values of groups. The last call is a rereduce even of one piece, as CouchDB's coordinator does it.
     private func reduce(_ groups: [ViewQueryRun.Group], _ calls: ReduceCalls, _ function: Int) async throws -> [ViewRow]
     {
-        try await thread.run { update in
-            let update = try update.get()
-            let results = try update.run(calls)
+        try await thread.run { engine in
+            let results = try engine.run(calls)
             var finals = ReduceCalls()
             for group in groups {
                 finals.rereduce(
@@ -197,7 +209,7 @@ final class ViewIndex: Sendable {
                         }
                     })
             }
-            let values = try update.run(finals)
+            let values = try engine.run(finals)
             return zip(groups, values).map { ViewRow(id: nil, key: $0.key[...], value: $1[...]) }
         }
     }
@@ -207,13 +219,31 @@ final class ViewIndex: Sendable {
     /// What `_info` tells.
     func information(lastSequence: Int) async throws -> ViewIndexInformation {
         let header = try await file.read { try $0.header() }
-        let (isUpdating, waiting) = state.withLock { ($0.isUpdating, $0.waiters.count) }
+        let (isUpdating, isCompacting, waiting) = state.withLock {
+            ($0.isUpdating, $0.isCompacting, $0.waiters.count)
+        }
         let active = header.trees.reduce(0) { $0 + $1.size }
         return ViewIndexInformation(
             signature: definitions.signature, language: definitions.language,
             sizes: (file: file.fileSize, active: active, external: active), isUpdating: isUpdating,
-            waitingClients: waiting, updateSequence: header.sequence,
+            isCompacting: isCompacting, waitingClients: waiting, updateSequence: header.sequence,
             updatesPending: max(0, lastSequence - header.sequence), collatorVersion: Collator.root.version)
+    }
+
+    /// Makes the file as small as its rows allow, between two passes. A second caller joins none: it returns at once.
+    func compact() async throws {
+        let isFirst = state.withLock { state in
+            defer { state.isCompacting = true }
+            return !state.isCompacting && !state.isClosed
+        }
+        guard isFirst else { return }
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { [self] in
+                let result = Result { try file.compact() }
+                state.withLock { $0.isCompacting = false }
+                continuation.resume(with: result)
+            }
+        }
     }
 
     /// Stops a running pass after its next commit and closes the file. Who waits is told so.
@@ -224,7 +254,7 @@ final class ViewIndex: Sendable {
         }
         guard isFirst else { return }
         // Queued behind a running pass, so nothing uses the file any more.
-        try? await thread.run { _ in }
+        await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
         thread.stop()
         do { try file.close() } catch {
             logger.warning("a view index did not close", metadata: ["file": "\(file.path)", "reason": "\(error)"])
@@ -233,17 +263,15 @@ final class ViewIndex: Sendable {
 }
 
 extension ViewDefinitions {
-    /// The reduces over the rows of a map function, JavaScript functions numbered as the engine numbers them.
-    func reduces(ofRows number: Int) throws -> [ViewReduce] {
+    /// The reduces over the rows of each map function, JavaScript functions numbered as the engine numbers them.
+    var reduces: [[ViewReduce]] {
         var scripts = 0
-        for (index, rows) in self.rows.enumerated() {
-            let own = rows.reduces.map { source -> ViewReduce in
+        return rows.map { rows in
+            rows.reduces.map { source -> ViewReduce in
                 if let builtin = BuiltinReduce(source) { return .builtin(builtin) }
                 defer { scripts += 1 }
                 return .javaScript(scripts)
             }
-            if index == number { return own }
         }
-        return []
     }
 }

@@ -89,6 +89,17 @@ final class ViewIndexFile: Sendable {
         }
     }
 
+    /// Gives the room of nodes that are gone back to the file system, blocking. Readers go on meanwhile.
+    func compact() throws {
+        try pool.writeWithoutTransaction { database in
+            try database.execute(sql: "VACUUM")
+            // A reader under way only puts it off to a later checkpoint.
+            do { _ = try database.checkpoint(.truncate) } catch let error as DatabaseError
+                where error.resultCode == .SQLITE_BUSY
+            {}
+        }
+    }
+
     /// Reads within one snapshot, on a thread of the pool.
     func read<Result: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> Result) async throws -> Result {
         try await pool.read { database in try body(Snapshot(database)) }

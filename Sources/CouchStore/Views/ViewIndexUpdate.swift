@@ -1,305 +1,106 @@
-import CouchDocument
-
-/// Brings one index up to date. Lives on the index's JavaScript thread and owns its engine.
+/// Brings one index up to date: reads changed documents, has them mapped, and puts their rows into the trees.
+///
+/// Works as a line of three: one thread reads and prepares, the JavaScript thread maps, and the caller's thread makes the
+/// keys and writes, each a few pages ahead of the next. Lives on the index' own queue.
 final class ViewIndexUpdate {
-    // Documents and bytes that cross into JavaScript at once, and that are applied and committed at once.
-    private static let batchDocuments = 500
-    private static let batchBytes = 1 << 20
+    // Documents and bytes that are applied and committed at once.
     private static let commitDocuments = 20_000
     private static let commitBytes = 32 << 20
-    // With fewer changes a second thread costs more than it brings.
-    private static let readAheadFrom = 2000
+    // Pages that are on their way through JavaScript.
+    private static let pagesUnderWay = 3
 
     private let definitions: ViewDefinitions
-    private let engine: JavaScriptEngine
+    private let thread: JavaScriptThread<ViewEngine>
     private let functions: [[ViewReduce]]
-    private let log: (String) -> Void
+    private var rows: RowGatherer
 
-    private var ids: [String] = []
-    private var documents: [[UInt8]] = []
-    private var documentBytes = 0
-    private var changes: [RowChanges]
-    private var back = RowChanges()
-    private var seen: Set<String> = []
-    private var changedBytes = 0
-    private var sequence = 0
-
-    /// Makes an engine with the functions of these views.
-    ///
-    /// - Throws: 400 `compilation_error` when one is no function.
-    init(_ definitions: ViewDefinitions, limits: JavaScriptLimits, log: @escaping (String) -> Void) throws {
+    init(_ definitions: ViewDefinitions, thread: JavaScriptThread<ViewEngine>) {
         self.definitions = definitions
-        self.log = log
-        engine = JavaScriptEngine(limits: limits)
-        changes = definitions.rows.map { _ in RowChanges() }
-        if let library = definitions.library {
-            let root: JSON = ["views": ["lib": library]]
-            _ = try engine.call("setRoot", root.encoded())
-        }
-        var scripts = 0
-        var functions: [[ViewReduce]] = []
-        for rows in definitions.rows {
-            if definitions.nativeMaps == nil { try Self.check(engine.call("addMap", Array(rows.map.utf8))) }
-            var own: [ViewReduce] = []
-            for source in rows.reduces {
-                if let builtin = BuiltinReduce(source) {
-                    own.append(.builtin(builtin))
-                } else {
-                    try Self.check(engine.call("addReduce", Array(source.utf8)))
-                    own.append(.javaScript(scripts))
-                    scripts += 1
-                }
-            }
-            functions.append(own)
-        }
-        self.functions = functions
+        self.thread = thread
+        functions = definitions.reduces
+        rows = RowGatherer(definitions)
     }
 
-    private static func check(_ answer: [UInt8]) throws(StoreError) {
-        guard let thrown = (try? JSON(parsing: answer))?["thrown"] else { return }
-        throw .compilation(thrown["reason"]?.stringValue ?? "a function does not compile")
-    }
-
-    /// The functions that reduce the rows of a map function.
-    func reductions(ofRows number: Int) -> TreeReductions {
-        TreeReductions(functions: functions[number], engine: engine, log: log)
-    }
-
-    /// Runs reduce calls for a reader.
-    func run(_ calls: ReduceCalls) throws(StoreError) -> [[UInt8]] { try calls.run(on: engine, log: log) }
-
-    /// Takes in the changes after `sequence`, up to the end of the log, which was at `end` of late; `committed` hears of
-    /// every commit.
+    /// Takes in the changes after `sequence` and up to `end`; `committed` hears of every commit.
     func run(
-        from sequence: Int, end: Int, source: any ViewSource, file: ViewIndexFile, isCancelled: () -> Bool,
+        from sequence: Int, through end: Int, source: any ViewSource, file: ViewIndexFile, isCancelled: () -> Bool,
         committed: (Int) -> Void
     ) throws {
-        forget()
-        self.sequence = sequence
-        var position = sequence
+        let ahead = ChangesAhead(of: source, after: sequence, through: end)
+        defer { ahead.cancel() }
+        rows.removeAll()
+        var reached = sequence
         func flush() throws {
-            try mapDocuments()
-            guard self.sequence > position else { return }
-            position = self.sequence
-            try commit(to: file)
-            committed(position)
+            guard rows.documentCount > 0 else { return }
+            try commit(reached, to: file)
+            committed(reached)
         }
-        func takeIn(_ sequence: Int, _ id: String, _ document: [UInt8]?) throws -> Bool {
-            // A document that was changed once more meanwhile: its rows must be in the tree before they can be replaced.
-            if seen.contains(id) { try flush() }
-            try take(id, isWanted(id) ? document : nil)
-            self.sequence = sequence
-            if seen.count >= Self.commitDocuments || changedBytes + documentBytes > Self.commitBytes { try flush() }
-            return !isCancelled()
+        var underWay: [(page: ViewChanges, mapped: Delivery<[ViewEngine.Mapped]>)] = []
+        func collectFirst() throws {
+            let (page, mapped) = underWay.removeFirst()
+            try collect(page, mapped.wait())
+            reached = page.lastSequence
+            if rows.documentCount >= Self.commitDocuments || rows.byteCount > Self.commitBytes { try flush() }
         }
-        if end - sequence < Self.readAheadFrom {
-            try source.readChanges(after: sequence, takeIn)
-        } else {
-            let changes = ChangesAhead(of: source, after: sequence)
-            defer { changes.cancel() }
-            reading: while let page = try changes.next() {
-                for change in page {
-                    if try !takeIn(change.sequence, change.id, change.document) { break reading }
-                }
-            }
+        while !isCancelled(), let next = try ahead.next() {
+            let page = wanted(next)
+            underWay.append((page, map(page)))
+            if underWay.count > Self.pagesUnderWay { try collectFirst() }
         }
+        while !underWay.isEmpty { try collectFirst() }
         try flush()
     }
 
-    private func isWanted(_ id: String) -> Bool {
-        definitions.includesDesignDocuments || !id.hasPrefix("_design/")
+    /// Takes in one page, and commits it as the state of that sequence.
+    func run(_ page: ViewChanges, as sequence: Int, file: ViewIndexFile) throws {
+        rows.removeAll()
+        let page = wanted(page)
+        try collect(page, map(page).wait())
+        try commit(sequence, to: file)
     }
 
-    private func forget() {
-        ids = []
-        documents = []
-        documentBytes = 0
-        for index in changes.indices { changes[index].removeAll() }
-        back.removeAll()
-        seen = []
-        changedBytes = 0
+    private func wanted(_ page: ViewChanges) -> ViewChanges {
+        definitions.includesDesignDocuments ? page : page.withoutDesignDocuments()
     }
 
-    private func take(_ id: String, _ document: [UInt8]?) throws {
-        seen.insert(id)
-        guard let document else {
-            remember(id, [])
-            return
+    private func map(_ page: ViewChanges) -> Delivery<[ViewEngine.Mapped]> {
+        if definitions.nativeMaps != nil { return Delivery(.success([])) }
+        return thread.begin { engine in try engine.map(page) }
+    }
+
+    private func collect(_ page: ViewChanges, _ mapped: [ViewEngine.Mapped]) {
+        // Before the others: what was purged may have been written anew.
+        for entry in page.entries where entry.isGone {
+            rows.begin(entry.id)
+            rows.end()
         }
-        ids.append(id)
-        documents.append(document)
-        documentBytes += document.count
-        if ids.count >= Self.batchDocuments || documentBytes >= Self.batchBytes { try mapDocuments() }
-    }
-
-    /// Where a document's rows are, for its next change.
-    private func remember(_ id: String, _ entry: [UInt8]) {
-        let position = RowPosition.before(sortKey: [], id: id)
-        back.insert(position: position, sortLength: 0, key: EmptyCollection<UInt8>(), value: entry)
-        changedBytes += entry.count + position.count
-    }
-
-    /// Runs the map functions over the gathered documents.
-    private func mapDocuments() throws {
         if let maps = definitions.nativeMaps {
-            mapNatively(maps)
+            rows.take(page, mappedBy: maps)
             return
         }
-        var start = 0
-        var limit = Int.max
-        while start < documents.count {
-            let end = limit < documents.count - start ? start + limit : documents.count
-            var batch: [UInt8] = []
-            batch.reserveCapacity(documentBytes + documents.count + 2)
-            for document in documents[start..<end] {
-                batch.append(UInt8(ascii: batch.isEmpty ? "[" : ","))
-                batch.append(contentsOf: document)
-            }
-            batch.append(UInt8(ascii: "]"))
-            do throws(JavaScriptError) {
-                start += collect(try engine.call("map", batch), ids[start..<end])
-            } catch {
-                guard case .timedOut = error else { throw StoreError.failure("map_runtime_error", "\(error)") }
-                // One by one finds the document that never ends.
-                if limit == 1 {
-                    throw StoreError.failure(
-                        "timeout", "a map function took too long on document \"\(ids[start])\" and was stopped")
-                }
-                limit = 1
-            }
-        }
-        ids.removeAll(keepingCapacity: true)
-        documents.removeAll(keepingCapacity: true)
-        documentBytes = 0
-    }
-
-    private func mapNatively(_ maps: [any NativeMap]) {
-        for (id, document) in zip(ids, documents) {
-            var entry: [UInt8] = []
-            for (number, map) in maps.enumerated() {
-                var text: [UInt8] = [UInt8(ascii: "[")]
-                document.withUnsafeBufferPointer { document in
-                    map.emitRows(of: document, id: id) { key, value in
-                        text += key + [UInt8(ascii: ",")] + value + [UInt8(ascii: ",")]
-                    }
-                }
-                guard text.count > 1 else { continue }
-                text.append(UInt8(ascii: "]"))
-                text.withUnsafeBufferPointer { text in
-                    var cursor = JSONCursor(text)
-                    collectRows(&cursor, number, id, &entry)
-                }
-            }
-            remember(id, entry)
-        }
-        ids.removeAll(keepingCapacity: true)
-        documents.removeAll(keepingCapacity: true)
-        documentBytes = 0
-    }
-
-    /// Takes the emitted rows out of the harness' answer; answers how many documents it got through.
-    private func collect(_ answer: [UInt8], _ ids: ArraySlice<String>) -> Int {
-        var entries = [[UInt8]](repeating: [], count: ids.count)
-        let count = HarnessAnswer.read(answer, log: log) { cursor in
-            _ = cursor.take(UInt8(ascii: "["))
-            for number in definitions.rows.indices {
-                _ = cursor.take(UInt8(ascii: "["))
-                var index = 0
-                while cursor.peek() != UInt8(ascii: "]"), cursor.position < cursor.bytes.count {
-                    if cursor.peek() == UInt8(ascii: "[") {
-                        collectRows(&cursor, number, ids[ids.startIndex + index], &entries[index])
-                    } else {
-                        _ = cursor.skipValue()
-                    }
-                    _ = cursor.take(UInt8(ascii: ","))
-                    index += 1
-                }
-                _ = cursor.take(UInt8(ascii: "]"))
-                _ = cursor.take(UInt8(ascii: ","))
-            }
-        }
-        for (index, id) in ids.prefix(count).enumerated() { remember(id, entries[index]) }
-        return count
-    }
-
-    private struct Emitted {
-        let sortKey: [UInt8]
-        let key: Range<Int>
-        let value: Range<Int>
-    }
-
-    private func collectRows(_ cursor: inout JSONCursor, _ number: Int, _ id: String, _ entry: inout [UInt8]) {
-        var rows: [Emitted] = []
-        let order = definitions.rows[number].order
-        var prefix: [UInt8] = []
-        if definitions.isPartitioned {
-            guard let partition = Partition.name(ofID: id) else {
-                _ = cursor.skipValue()
-                return
-            }
-            prefix = ViewQueryPlan.partitionPrefix(partition)
-        }
-        _ = cursor.take(UInt8(ascii: "["))
-        while cursor.peek() != UInt8(ascii: "]"), cursor.position < cursor.bytes.count {
-            let key = cursor.skipValue()
-            _ = cursor.take(UInt8(ascii: ","))
-            let value = cursor.skipValue()
-            _ = cursor.take(UInt8(ascii: ","))
-            var sortKey = prefix
-            sortKey.reserveCapacity(prefix.count + key.count * 2 + 8)
-            CollationKey.append(UnsafeBufferPointer(rebasing: cursor.bytes[key]), order: order, to: &sortKey)
-            rows.append(Emitted(sortKey: sortKey, key: key, value: value))
-        }
-        _ = cursor.take(UInt8(ascii: "]"))
-        if rows.count > 1 { sort(&rows, cursor.bytes) }
-        entry.appendVarint(number)
-        entry.appendVarint(rows.count)
-        var ordinal = 0
-        var position: [UInt8] = []
-        for (index, row) in rows.enumerated() {
-            ordinal = index > 0 && rows[index - 1].sortKey == row.sortKey ? ordinal + 1 : 0
-            position.removeAll(keepingCapacity: true)
-            RowPosition.append(sortKey: row.sortKey, id: id, ordinal: ordinal, to: &position)
-            changes[number].insert(
-                position: position, sortLength: row.sortKey.count, key: cursor.bytes[row.key],
-                value: cursor.bytes[row.value])
-            entry.appendVarint(ordinal)
-            entry.appendVarint(row.sortKey.count)
-            entry.append(contentsOf: row.sortKey)
-            changedBytes += position.count + row.key.count + row.value.count + 8
-        }
-    }
-
-    /// Rows of one document and equal key come in the order of Erlang's terms, by value, not in the order of their emits
-    /// (couch_mrview_updater sorts them; recording views_map "one document, equal keys").
-    private func sort(_ rows: inout [Emitted], _ bytes: UnsafeBufferPointer<UInt8>) {
-        func raw(_ row: Emitted) -> [UInt8] {
-            var result: [UInt8] = []
-            CollationKey.append(UnsafeBufferPointer(rebasing: bytes[row.key]), order: .raw, to: &result)
-            CollationKey.append(UnsafeBufferPointer(rebasing: bytes[row.value]), order: .raw, to: &result)
-            return result
-        }
-        rows.sort { left, right in
-            if left.sortKey != right.sortKey { return left.sortKey.lexicographicallyPrecedes(right.sortKey) }
-            return raw(left).lexicographicallyPrecedes(raw(right))
+        var rest = page.entries.filter { !$0.isGone }[...]
+        for part in mapped {
+            rows.take(part, rest.prefix(part.count))
+            rest = rest.dropFirst(part.count)
         }
     }
 
     /// Puts what was gathered into the trees and commits it with the sequence.
-    private func commit(to file: ViewIndexFile) throws {
-        defer { forget() }
+    private func commit(_ sequence: Int, to file: ViewIndexFile) throws {
+        defer { rows.removeAll() }
+        rows.back.sort()
         try file.write { snapshot in
             var header = try snapshot.header()
             header.sequence = sequence
             try removeOldRows(header, snapshot)
-            for (number, var own) in changes.enumerated() where !own.isEmpty {
-                own.sort()
-                try apply(own, to: number + 1, reductions(ofRows: number), &header, snapshot)
-            }
-            back.sort()
-            if !back.isEmpty {
+            for number in rows.changes.indices where !rows.changes[number].isEmpty {
+                rows.changes[number].sort()
                 try apply(
-                    back, to: 0, TreeReductions(functions: [], engine: nil, log: log), &header, snapshot)
+                    rows.changes[number], to: number + 1,
+                    TreeReductions(functions: functions[number], thread: thread), &header, snapshot)
+            }
+            if !rows.back.isEmpty {
+                try apply(rows.back, to: 0, TreeReductions(functions: [], thread: thread), &header, snapshot)
             }
             try snapshot.save(header)
         }
@@ -326,22 +127,20 @@ final class ViewIndexUpdate {
     /// Looks up where the rows of the changed documents were, and has them taken out. The back index is left with the
     /// documents that have rows.
     private func removeOldRows(_ header: ViewIndexFile.Header, _ snapshot: ViewIndexFile.Snapshot) throws {
-        back.sort()
         let known = TreeReader(
             root: header.trees[0].root, totalRows: header.trees[0].count, reduceCount: 0, load: snapshot.node)
-        var kept = RowChanges()
-        for item in back.items {
+        let back = rows.back
+        var removals: [[UInt8]] = []
+        for item in back.items where header.trees[0].root != 0 {
             let position = Array(back.bytes[item.position])
-            let entry = back.bytes[item.position.upperBound..<item.row.upperBound]
-            let old = try known.value(at: position)
-            if let old { takeOut(old, idBytes: position) }
-            if !entry.isEmpty {
-                kept.insert(position: position, sortLength: 0, key: EmptyCollection<UInt8>(), value: entry)
-            } else if old != nil {
-                kept.remove(position: position)
-            }
+            guard let old = try known.value(at: position) else { continue }
+            takeOut(old, idBytes: position)
+            if item.row.upperBound == item.position.upperBound { removals.append(position) }
         }
-        back = kept
+        // A document without rows has no entry.
+        rows.back.keep { $0.row.upperBound > $0.position.upperBound }
+        for position in removals { rows.back.remove(position: position) }
+        if !removals.isEmpty { rows.back.sort() }
     }
 
     private func takeOut(_ entry: ArraySlice<UInt8>, idBytes: [UInt8]) {
@@ -356,8 +155,8 @@ final class ViewIndexUpdate {
                     position.removeAll(keepingCapacity: true)
                     position.append(contentsOf: buffer[reader.take(length)])
                     position.append(contentsOf: idBytes)
-                    withUnsafeBytes(of: UInt32(ordinal).bigEndian) { position.append(contentsOf: $0) }
-                    changes[number].remove(position: position)
+                    RowPosition.append(ordinal: ordinal, to: &position)
+                    rows.changes[number].remove(position: position)
                 }
             }
         }

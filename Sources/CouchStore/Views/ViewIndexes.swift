@@ -84,6 +84,11 @@ package final class ViewIndexes: Sendable {
         try await index(definitions(of: design)).information(lastSequence: source.lastSequence())
     }
 
+    /// Makes the index' file as small as its rows allow; returns when done.
+    package func compact(design: DesignDocument) async throws {
+        try await index(definitions(of: design)).compact()
+    }
+
     private static func checkLanguage(_ definitions: ViewDefinitions) throws(StoreError) {
         if definitions.language != "javascript" && definitions.nativeMaps == nil {
             throw .failure("unknown_query_language", definitions.language)

@@ -8,7 +8,7 @@ enum ViewReduce: Hashable, Sendable {
 }
 
 /// Calls of JavaScript reduce functions, gathered so that many cross into JavaScript at once.
-struct ReduceCalls {
+struct ReduceCalls: Sendable {
     private(set) var texts: [[UInt8]] = []
 
     var isEmpty: Bool { texts.isEmpty }
@@ -80,11 +80,12 @@ struct ReduceCalls {
                     }
                 }
             } catch {
-                guard case .timedOut = error else {
+                guard let excess = error.excess else {
                     throw .failure("reduce_error", "reduce function failed: \(error)")
                 }
+                if case .outOfMemory = error { batchLimit = 1 }
                 if batchLimit == 1 {
-                    throw .failure("timeout", "reduce function took too long and was stopped")
+                    throw .failure(excess.word, "reduce function \(excess.reason) and was stopped")
                 }
                 batchLimit = 1
             }

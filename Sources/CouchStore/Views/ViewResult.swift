@@ -41,6 +41,8 @@ package struct ViewIndexInformation: Sendable {
     package let sizes: (file: Int, active: Int, external: Int)
     /// Whether the index is catching up just now.
     package let isUpdating: Bool
+    /// Whether its file is being compacted.
+    package let isCompacting: Bool
     /// How many queries wait for it.
     package let waitingClients: Int
     /// The database's sequence up to which the index has come.

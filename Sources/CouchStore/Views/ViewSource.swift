@@ -5,12 +5,9 @@ package protocol ViewSource: Sendable {
     /// The sequence of the newest change that a reader sees. Cheap: asked before every answer.
     func lastSequence() throws -> Int
 
-    /// Hands over the documents that changed after `sequence`, oldest change first and each document once, at its
-    /// newest change, until `body` answers `false` or there are no more.
+    /// The documents that changed after `first` and not after `last`, oldest change first and each document once, at its
+    /// newest change, as one snapshot has them, until the page is full. A page that is not full is the last one.
     ///
-    /// `document` is the winning revision as JSON text with `_id`, `_rev`, the body's members, `_attachments` (stubs),
-    /// and `_conflicts` when there are any. It is `nil` when the winner is deleted or the document was purged.
-    func readChanges(
-        after sequence: Int, _ body: (_ sequence: Int, _ id: String, _ document: [UInt8]?) throws -> Bool
-    ) throws
+    /// A document that is changed again meanwhile stands at that change, after `last` perhaps.
+    func changes(after first: Int, through last: Int) throws -> ViewChanges
 }

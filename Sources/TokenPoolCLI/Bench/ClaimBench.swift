@@ -9,7 +9,7 @@ struct ClaimBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "claim", abstract: "Claim and finish cycles a second of one pilot, no command run.")
 
-    @OptionGroup var options: GlobalOptions
+    @OptionGroup var bench: BenchOptions
 
     @Option(help: "Tokens claimed and finished, in each run.")
     var tokens = 5_000
@@ -20,27 +20,20 @@ struct ClaimBench: AsyncParsableCommand {
     @Option(help: "Other tokens that lie in the pool, todo, behind those that are claimed.")
     var pool = 0
 
-    @Option(help: "Runs; the median is printed.")
-    var runs = 5
-
     func run() async throws {
-        let server = try options.server()
-        let info = try await server.info()
-        var report = BenchReport(
-            name: "claim",
-            settings: [("tokens", "\(tokens)"), ("slots", "\(slots)"), ("pool", "\(pool)"), ("runs", "\(runs)")])
-        try await BenchDatabase.with(server) { database in
-            for design in DesignDocuments.all { try await database.push(design) }
-            try await BenchTokens.create(pool, prefix: "~rest", in: database)
-            for run in 1...max(1, runs) {
-                options.output.say("run \(run) of \(runs)")
-                try await BenchTokens.create(tokens, prefix: "run\(run)", in: database)
-                _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
-                let elapsed = try await seconds { try await cycle(database, tokens) }
-                report.add("claim + finish", Double(tokens) / elapsed, unit: "tokens/s")
+        let settings = [("tokens", "\(tokens)"), ("slots", "\(slots)"), ("pool", "\(pool)")]
+        try await bench.report("claim", settings) { server, report in
+            try await BenchDatabase.with(server) { database in
+                for design in DesignDocuments.all { try await database.push(design) }
+                try await BenchTokens.create(pool, prefix: "~rest", in: database)
+                try await bench.eachRun { run in
+                    try await BenchTokens.create(tokens, prefix: "run\(run)", in: database)
+                    _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
+                    let elapsed = try await seconds { try await cycle(database, tokens) }
+                    report.add("claim + finish", Double(tokens) / elapsed, unit: "tokens/s")
+                }
             }
         }
-        report.print(to: options.output, server: info)
     }
 
     private func cycle(_ database: Database, _ count: Int) async throws {

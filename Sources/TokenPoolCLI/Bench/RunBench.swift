@@ -10,7 +10,7 @@ struct RunBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Commands a second, run as tokens with their logs attached.")
 
-    @OptionGroup var options: GlobalOptions
+    @OptionGroup var bench: BenchOptions
 
     @Option(help: "Tokens run, in each run.")
     var tokens = 1_000
@@ -18,39 +18,33 @@ struct RunBench: AsyncParsableCommand {
     @Option(help: "Commands at once.")
     var slots = 2
 
-    @Option(help: "Runs; the median is printed.")
-    var runs = 5
-
     @Argument(parsing: .postTerminator, help: "The command (default: /bin/true).")
     var command: [String] = []
 
     func run() async throws {
-        let server = try options.server()
-        let info = try await server.info()
         let arguments = command.isEmpty ? ["/bin/true"] : command
-        var report = BenchReport(
-            name: "run",
-            settings: [
-                ("tokens", "\(tokens)"), ("slots", "\(slots)"), ("command", arguments.joined(separator: " ")),
-                ("runs", "\(runs)"),
-            ])
         let folder = NSTemporaryDirectory() + "tokenpool-bench-\(ProcessInfo.processInfo.processIdentifier)"
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        try await BenchDatabase.with(server) { database in
-            for design in DesignDocuments.all { try await database.push(design) }
-            for run in 1...max(1, runs) {
-                options.output.say("run \(run) of \(runs)")
-                try await BenchTokens.create(tokens, prefix: "run\(run)", in: database) { token in
-                    token.pool.command = .array(arguments.map(JSON.string))
+        let settings = [
+            ("tokens", "\(tokens)"), ("slots", "\(slots)"), ("command", arguments.joined(separator: " ")),
+        ]
+        try await bench.report("run", settings) { server, report in
+            try await BenchDatabase.with(server) { database in
+                for design in DesignDocuments.all { try await database.push(design) }
+                try await bench.eachRun { run in
+                    try await BenchTokens.create(tokens, prefix: "run\(run)", in: database) { token in
+                        token.pool.command = .array(arguments.map(JSON.string))
+                    }
+                    _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
+                    let elapsed = try await seconds { try await work(database, folder) }
+                    report.add("run", Double(tokens) / elapsed, unit: "tokens/s")
                 }
-                _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
-                let elapsed = try await seconds { try await work(database, folder) }
-                report.add("run", Double(tokens) / elapsed, unit: "tokens/s")
+                let left = try await database.view(.picasTodo, ViewQuery(limit: 1)).rows.count
+                guard left == 0 else {
+                    throw CommandFailure(message: "tokens were left over: the figures do not count")
+                }
             }
-            let left = try await database.view(.picasTodo, ViewQuery(limit: 1)).rows.count
-            guard left == 0 else { throw CommandFailure(message: "tokens were left over: the figures do not count") }
         }
-        report.print(to: options.output, server: info)
     }
 
     private func work(_ database: Database, _ folder: String) async throws {
