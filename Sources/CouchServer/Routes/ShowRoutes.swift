@@ -5,8 +5,6 @@ import HTTPTypes
 import NIOCore
 
 /// `_show/{function}[/{id}]` and `_list/{function}/[{other}/]{view}`: CouchDB's old way of making pages.
-///
-/// A list function gets all rows of the view at once, so it is for small ones.
 struct ShowRoutes: Sendable {
     let here: DatabaseCall
     let id: String
@@ -37,53 +35,53 @@ struct ShowRoutes: Sendable {
     }
 
     private func list(_ name: String, _ design: DesignDocument, _ place: [String]) async throws -> Answer {
-        guard let source = design.document["lists"]?[name]?.stringValue else {
+        guard design.document["lists"]?[name]?.stringValue != nil else {
             throw Refusal.notFound("missing json key: \(name)")
         }
         guard let view = place.last, place.count <= 2 else { throw Refusal(404, "list_error", "Invalid path.") }
         let owner = place.count == 2 ? try await DesignRoutes.design("_design/\(place[0])", in: here.database) : design
         var options = RowOptions()
         try options.read(here.call.query)
-        let result = try await here.database.views.query(design: owner, view: view, ViewRoutes.query(options))
+        let result = try await here.database.views.pages(design: owner, view: view, ViewRoutes.query(options))
         var head = JSONObject()
         if let total = result.totalRows { head["total_rows"] = .integer(total) }
         if let offset = result.offset { head["offset"] = .integer(offset) }
-        let rows = try result.rows.map { row in
-            var members = JSONObject()
-            if let id = row.id { members["id"] = .string(id) }
-            members["key"] = try JSON(parsing: row.key)
-            members["value"] = try JSON(parsing: row.value)
-            return JSON.object(members)
-        }
-        guard var request = try await request(nil).objectValue else { throw Refusal.notAnObject }
-        request["list_head"] = .object(head)
-        request["list_rows"] = .array(rows)
-        // An update function gives the list function what it calls; there is nothing else that it needs.
-        var wrapped = design
-        wrapped.document["_id"] = .string("\(design.document.id)/_list")
-        wrapped.document["updates"] = [.init(name): .string(Self.wrapper(source))]
-        let update = try await here.database.views.functions
-            .update(name, of: wrapped, document: nil, request: .object(request))
-        return tagged(try UpdateRoutes.answer(update.response, revision: nil, id: nil))
+        let run = try here.database.views.functions.list(
+            name, of: design, head: head, request: try await request(nil), rows: result)
+        return try await Self.answer(run) { tagged($0) }
     }
 
-    private static func wrapper(_ source: String) -> String {
-        """
-        function (doc, req) {
-          var head = req.list_head, rows = req.list_rows, next = 0, chunks = [], response = {};
-          delete req.list_head;
-          delete req.list_rows;
-          function start(given) { response = given || {}; }
-          function send(text) { chunks.push(String(text)); }
-          function getRow() { return next < rows.length ? rows[next++] : null; }
-          var tail = (\(source))(head, req);
-          if (tail !== undefined && tail !== null) chunks.push(String(tail));
-          var answer = { body: chunks.join('') };
-          if (response.code) answer.code = response.code;
-          if (response.headers) answer.headers = response.headers;
-          return [null, answer];
+    // A list with no more than this is sent in one piece, with a tag.
+    private static let small = 64 << 10
+
+    /// The answer of a list function, which goes out while the function goes on when it is not small.
+    private static func answer(_ run: ListRun, tagged: (Answer) -> Answer) async throws -> Answer {
+        var response = JSONObject()
+        var text: [UInt8] = []
+        for try await event in run.events {
+            switch event {
+            case .head(let head): response = head
+            case .part(let part):
+                text += part
+                run.partWasTaken()
+            }
+            if text.count > small { break }
         }
-        """
+        var answer = try UpdateRoutes.answer(response, revision: nil, id: nil)
+        guard text.count > small else {
+            answer.body = .bytes(text)
+            return tagged(answer)
+        }
+        let beginning = text
+        answer.body = .stream(length: nil) { writer in
+            try await writer.write(ByteBuffer(bytes: beginning))
+            for try await event in run.events {
+                guard case .part(let part) = event else { continue }
+                run.partWasTaken()
+                try await writer.write(ByteBuffer(bytes: part))
+            }
+        }
+        return answer
     }
 
     private func tagged(_ answer: Answer) -> Answer {

@@ -26,7 +26,7 @@ struct ViewRoutes: Sendable {
             try options.read(body)
         }
         try options.read(call.query)
-        let result = try await here.database.views.query(design: design, view: view, Self.query(options))
+        let result = try await here.database.views.pages(design: design, view: view, Self.query(options))
         let chosen = options
         return .json(200) { writer in
             var rows = RowWriter()
@@ -48,7 +48,7 @@ struct ViewRoutes: Sendable {
             try options.read(here.call.query)
             try options.read(item.objectValue ?? [:])
             results.append(
-                (try await here.database.views.query(design: design, view: view, Self.query(options)), options))
+                (try await here.database.views.pages(design: design, view: view, Self.query(options)), options))
         }
         let found = results
         return .json(200) { writer in
@@ -112,9 +112,21 @@ struct ViewRoutes: Sendable {
             rows.text.raw(",")
         }
         rows.text.raw("\"rows\":[\n")
+        var page = result.rows
+        while true {
+            try await write(page, options, &rows, &writer)
+            guard let next = try await result.rest?.next() else { break }
+            page = next
+        }
+        rows.text.raw("\n]}")
+    }
+
+    private func write(
+        _ page: [ViewRow], _ options: RowOptions, _ rows: inout RowWriter, _ writer: inout any ResponseBodyWriter
+    ) async throws {
         var start = 0
-        while start < result.rows.count {
-            let batch = result.rows[start..<min(start + Self.batchSize, result.rows.count)]
+        while start < page.count {
+            let batch = page[start..<min(start + Self.batchSize, page.count)]
             start += Self.batchSize
             let documents = options.includesDocuments ? try await self.documents(of: batch) : nil
             for (index, row) in batch.enumerated() {
@@ -132,7 +144,6 @@ struct ViewRoutes: Sendable {
             }
             if rows.isFull { try await rows.flush(to: &writer) }
         }
-        rows.text.raw("\n]}")
     }
 
     private static func write(_ row: ViewRow, _ text: inout JSONWriter) {

@@ -14,11 +14,13 @@ final class ChangesAhead: Sendable {
 
     /// Protects the pages between the thread that reads and the one that takes.
     private let state = Mutex(State())
-    private let room = DispatchSemaphore(value: ChangesAhead.pageCount)
+    // From zero: a semaphore may not go while it is below the value that it began with.
+    private let room = DispatchSemaphore(value: 0)
     private let arrivals = DispatchSemaphore(value: 0)
 
     /// Begins to read the changes after one sequence and up to another.
     init(of source: any ViewSource, after first: Int, through last: Int) {
+        for _ in 0..<Self.pageCount { room.signal() }
         DispatchQueue(label: "reading ahead for a view index").async { [self] in read(source, first, last) }
     }
 

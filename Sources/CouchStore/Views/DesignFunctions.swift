@@ -28,6 +28,8 @@ package final class DesignFunctions: Sendable {
     private let limits: JavaScriptLimits
     private let logger: Logger
     private let thread: JavaScriptThread<Engines>
+    /// Counts the lists under way.
+    private let listCount = Mutex(0)
 
     package init(limits: JavaScriptLimits = .init(), logger: Logger) {
         self.limits = limits
@@ -101,6 +103,36 @@ package final class DesignFunctions: Sendable {
         -> JSONObject
     {
         try await ask("show", design, ["shows", name], [document.map(JSON.object) ?? .null, request]).objectValue ?? [:]
+    }
+
+    /// Lists that may be under way at once, in this database: each has a thread and a machine of its own.
+    private static let mostLists = 16
+
+    /// Begins `lists.<name>` over the rows of a view.
+    ///
+    /// - Throws: 503 when very many are under way already.
+    package func list(
+        _ name: String, of design: DesignDocument, head: JSONObject, request: JSON, rows: ViewResult
+    ) throws -> ListRun {
+        let isTooMuch = listCount.withLock { count in
+            if count >= Self.mostLists { return true }
+            count += 1
+            return false
+        }
+        if isTooMuch {
+            throw StoreError(
+                code: .init("service_unavailable", status: 503),
+                reason: "too many list functions run just now: ask again")
+        }
+        let run = ListRun()
+        let worker = run.worker
+        // Ends with its only job.
+        let thread = JavaScriptThread(idleSeconds: 0) { [self] in
+            worker.run(name, of: design, head: head, request: request, rows: rows, limits: limits)
+            listCount.withLock { $0 -= 1 }
+        }
+        thread.submit { _ in }
+        return run
     }
 
     /// Lets the thread end once its last call is done.

@@ -133,3 +133,39 @@ final class JavaScriptEngine {
         return String(decoding: bytes(exception, context), as: UTF8.self)
     }
 }
+
+/// A function of ours that the harness may call.
+private final class HostFunction {
+    let body: (_ argument: [UInt8]) -> [UInt8]?
+    init(_ body: @escaping ([UInt8]) -> [UInt8]?) { self.body = body }
+}
+
+extension JavaScriptEngine {
+    // Written once, here; JavaScriptCore only reads a class.
+    nonisolated(unsafe) private static let hostClass: JSClassRef? = {
+        var definition = JSClassDefinition()
+        definition.callAsFunction = { context, function, _, count, arguments, _ in
+            guard let context, let data = JSObjectGetPrivate(function) else { return nil }
+            let host = Unmanaged<HostFunction>.fromOpaque(data).takeUnretainedValue()
+            var argument: [UInt8] = []
+            if count > 0, let value = arguments?[0] { argument = JavaScriptEngine.bytes(value, context) }
+            guard let answer = host.body(argument) else { return JSValueMakeNull(context) }
+            let text = JavaScriptEngine.string(answer)
+            defer { JSStringRelease(text) }
+            return JSValueMakeString(context, text)
+        }
+        definition.finalize = { object in
+            if let data = JSObjectGetPrivate(object) { Unmanaged<HostFunction>.fromOpaque(data).release() }
+        }
+        return JSClassCreate(&definition)
+    }()
+
+    /// Gives the harness a function that takes a text and answers a text; `nil` is `null`. JavaScript stands still while it
+    /// runs, and that time does not count.
+    func provide(_ name: String, _ body: @escaping (_ argument: [UInt8]) -> [UInt8]?) {
+        let key = JSStringCreateWithUTF8CString(name)
+        defer { JSStringRelease(key) }
+        let object = JSObjectMake(context, Self.hostClass, Unmanaged.passRetained(HostFunction(body)).toOpaque())
+        JSObjectSetProperty(context, harness, key, object, 0, nil)
+    }
+}

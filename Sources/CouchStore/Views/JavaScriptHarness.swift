@@ -222,6 +222,45 @@ enum JavaScriptHarness {
                 return [result[0] === undefined ? null : result[0], answer(result[1] === undefined ? {} : result[1])];
               });
             },
+            // Has begin, send and nextPage of ours on it.
+            list: function (path, head, request) {
+              const host = this;
+              let response = {}, chunks = [], size = 0, rows = [], next = 0, isOpen = false, isOver = false;
+              function flush() {
+                if (!isOpen) {
+                  isOpen = true;
+                  host.begin(stringify({ code: response.code, headers: response.headers }));
+                }
+                if (size === 0) return;
+                const part = chunks.join('');
+                chunks = [];
+                size = 0;
+                if (host.send(part) === null) throw new Error('nobody reads the answer any more');
+              }
+              global.start = function (given) { response = given || {}; };
+              global.send = function (chunk) {
+                chunk = text(chunk);
+                chunks.push(chunk);
+                size += chunk.length;
+                if (isOpen && size > 65536) flush();
+              };
+              global.getRow = function () {
+                if (isOver) return null;
+                if (!isOpen) flush();
+                if (next >= rows.length) {
+                  rows = parse(host.nextPage());
+                  next = 0;
+                  if (rows.length === 0) { isOver = true; return null; }
+                }
+                return rows[next++];
+              };
+              return guarded(function () {
+                const tail = named(parse(path))(parse(head), parse(request));
+                if (tail !== undefined && tail !== null) global.send(tail);
+                flush();
+                return true;
+              });
+            },
             show: function (path, doc, request) {
               return guarded(function () {
                 const result = named(parse(path))(parse(doc), parse(request));

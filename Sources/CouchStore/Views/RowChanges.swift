@@ -42,6 +42,13 @@ struct RowChanges {
         items.append(Item(prefix: prefix(start..<bytes.count), position: start..<bytes.count, row: 0..<0))
     }
 
+    /// Hands over the rows that are to be put in, as leaves hold them.
+    func forEachRow(_ body: (UnsafeBufferPointer<UInt8>) throws -> Void) rethrows {
+        try bytes.withUnsafeBufferPointer { bytes in
+            for item in items where !item.isRemoval { try body(UnsafeBufferPointer(rebasing: bytes[item.row])) }
+        }
+    }
+
     /// Lets go of the items for which that does not hold. Their bytes stay until ``removeAll()``.
     mutating func keep(where isKept: (Item) -> Bool) { items.removeAll { !isKept($0) } }
 

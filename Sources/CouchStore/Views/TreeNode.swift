@@ -113,6 +113,25 @@ final class TreeNode {
         return bytes
     }
 
+    /// How children are shared out among the nodes above them, by the lengths of their first positions.
+    static func groups(_ lengths: [Int]) -> [Range<Int>] {
+        let bytes = lengths.reduce(0) { $0 + $1 + 16 }
+        let pieces = max(
+            (lengths.count + TreeWriter.maximumChildren - 1) / TreeWriter.maximumChildren,
+            (bytes + TreeWriter.maximumSize - 1) / TreeWriter.maximumSize)
+        let share = max(2, (lengths.count + pieces - 1) / max(1, pieces))
+        var groups: [Range<Int>] = []
+        var start = 0
+        while start < lengths.count {
+            // A single child left over joins the last node.
+            var end = min(lengths.count, start + share)
+            if lengths.count - end == 1 { end = lengths.count }
+            groups.append(start..<end)
+            start = end
+        }
+        return groups
+    }
+
     /// How many rows of a leaf stand before a position.
     func rowCount(before position: UnsafeBufferPointer<UInt8>) -> Int {
         bytes.withUnsafeBufferPointer { buffer in

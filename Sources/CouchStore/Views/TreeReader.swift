@@ -5,6 +5,9 @@ import GRDB
 /// Rows are addressed by rank, their number from the beginning: a range of keys becomes a range of ranks with two paths
 /// down the tree, and then limits, skips, offsets and directions are arithmetic.
 final class TreeReader {
+    // About 7 MB of rows.
+    private static let mostNodes = 1024
+
     private let load: (Int) throws -> [UInt8]
     private let reduceCount: Int
     private let root: Int
@@ -21,6 +24,8 @@ final class TreeReader {
     private func node(_ id: Int) throws -> TreeNode {
         if let known = nodes[id] { return known }
         let node = TreeNode(try load(id), reduceCount: reduceCount)
+        // Reads go from left to right: what was read long ago is not needed again.
+        if nodes.count >= Self.mostNodes { nodes.removeAll(keepingCapacity: true) }
         nodes[id] = node
         return node
     }

@@ -65,17 +65,12 @@ final class TreeWriter {
         self.reductions = reductions
     }
 
-    /// Applies sorted changes to the tree with that root (0: an empty one) and answers its new root, row count and size.
-    func apply(_ changes: RowChanges, root: Int) throws -> (root: Int, count: Int, size: Int) {
+    /// Applies sorted changes to the tree with that root and answers the new tree.
+    func apply(_ changes: RowChanges, root: Int) throws -> ViewIndexFile.Tree {
         guard !changes.isEmpty else { preconditionFailure("no changes to apply") }
         levels = []
         freed = []
-        var top: [Branch]
-        if root == 0 {
-            top = leaves(TreeNode([0], reduceCount: 0), id: nil, changes, changes.items[...])
-        } else {
-            top = try modify(root, changes, changes.items[...])
-        }
+        var top = try modify(root, changes, changes.items[...])
         var height = try topHeight(top)
         while top.count > 1 {
             height += 1
@@ -83,7 +78,7 @@ final class TreeWriter {
         }
         let newRoot = try finish(top.first)
         for id in freed { try storage.delete(id) }
-        return (newRoot, top.first?.count ?? 0, top.first?.size ?? 0)
+        return ViewIndexFile.Tree(root: newRoot, count: top.first?.count ?? 0, size: top.first?.size ?? 0)
     }
 
     private func topHeight(_ branches: [Branch]) throws -> Int {
@@ -253,25 +248,15 @@ final class TreeWriter {
             if let id { freed.append(id) }
             return []
         }
-        let bytes = branches.reduce(0) { $0 + $1.first.count + 16 }
-        let pieces = max(
-            (branches.count + Self.maximumChildren - 1) / Self.maximumChildren,
-            (bytes + Self.maximumSize - 1) / Self.maximumSize)
-        let share = max(2, (branches.count + pieces - 1) / pieces)
         var result: [Branch] = []
-        var start = 0
-        while start < branches.count {
-            // A single child left over joins the last node.
-            var end = min(branches.count, start + share)
-            if branches.count - end == 1 { end = branches.count }
+        for group in TreeNode.groups(branches.map(\.first.count)) {
             let node = Built(height: height)
-            node.children = Array(branches[start..<end])
+            node.children = Array(branches[group])
             node.count = node.children.reduce(0) { $0 + $1.count }
             node.size = node.children.reduce(0) { $0 + $1.size }
-            node.first = branches[start].first
-            if start == 0 { node.id = id }
+            node.first = branches[group.lowerBound].first
+            if group.lowerBound == 0 { node.id = id }
             result.append(.built(node))
-            start = end
         }
         return result
     }

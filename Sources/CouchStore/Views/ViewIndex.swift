@@ -1,5 +1,6 @@
 import CouchDocument
 import Dispatch
+import GRDB
 import Logging
 import Synchronization
 
@@ -157,13 +158,7 @@ final class ViewIndex: Sendable {
         let functions = definitions.reduces[place.rows]
         let tree = place.rows + 1
         guard case .reduced(let grouping) = plan.output, let position = place.reduce else {
-            return try await file.read { snapshot in
-                let header = try snapshot.header()
-                let reader = Self.reader(header.trees[tree], functions.count, snapshot)
-                let (offset, rows) = try ViewQueryRun(plan: plan, reader: reader).rows()
-                return ViewResult(
-                    totalRows: header.trees[tree].count, offset: offset, updateSequence: header.sequence, rows: rows)
-            }
+            return try await rows(tree, plan, reduceCount: functions.count)
         }
         switch functions[position] {
         case .builtin(let builtin):
@@ -184,6 +179,34 @@ final class ViewIndex: Sendable {
             }
             let rows = groups.isEmpty ? [] : try await reduce(groups, calls, function)
             return ViewResult(totalRows: nil, offset: nil, updateSequence: sequence, rows: rows)
+        }
+    }
+
+    /// Rows that are not reduced: at once when they are few, else the first page and a snapshot for the rest.
+    private func rows(_ tree: Int, _ plan: ViewQueryPlan, reduceCount: Int) async throws -> ViewResult {
+        let few = try await file.read { snapshot -> ViewResult? in
+            let header = try snapshot.header()
+            let run = ViewQueryRun(plan: plan, reader: Self.reader(header.trees[tree], reduceCount, snapshot))
+            let (offset, ranks) = try run.ranks()
+            guard ranks.reduce(0, { $0 + $1.count }) <= ViewRowPages.length else { return nil }
+            return ViewResult(
+                totalRows: header.trees[tree].count, offset: offset, updateSequence: header.sequence,
+                rows: try run.rows(ranks))
+        }
+        if let few { return few }
+        let kept = try await file.makeSnapshot()
+        return try await kept.read { database in
+            let snapshot = ViewIndexFile.Snapshot(database)
+            let header = try snapshot.header()
+            let run = ViewQueryRun(plan: plan, reader: Self.reader(header.trees[tree], reduceCount, snapshot))
+            let found = try run.ranks()
+            var ranks = found.ranks
+            let first = plan.take(ViewRowPages.length, from: &ranks)
+            return ViewResult(
+                totalRows: header.trees[tree].count, offset: found.offset, updateSequence: header.sequence,
+                rows: try run.rows(first),
+                rest: ViewRowPages(
+                    kept, plan: plan, tree: header.trees[tree], reduceCount: reduceCount, ranks: ranks))
         }
     }
 

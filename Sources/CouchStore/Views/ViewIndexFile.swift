@@ -1,4 +1,5 @@
 import CICU
+import Dispatch
 import Foundation
 import GRDB
 
@@ -105,6 +106,15 @@ final class ViewIndexFile: Sendable {
         try await pool.read { database in try body(Snapshot(database)) }
     }
 
+    /// The file as it is now, for as long as the snapshot is held.
+    func makeSnapshot() async throws -> DatabaseSnapshot {
+        try await withCheckedThrowingContinuation { continuation in
+            Self.openingQueue.async { [self] in continuation.resume(with: Result { try pool.makeSnapshot() }) }
+        }
+    }
+
+    private static let openingQueue = DispatchQueue(label: "snapshots of view indexes")
+
     /// Reads within one snapshot, blocking.
     func readNow<Result>(_ body: (Snapshot) throws -> Result) throws -> Result {
         try pool.read { database in try body(Snapshot(database)) }
@@ -160,6 +170,11 @@ final class ViewIndexFile: Sendable {
 
         func save(node id: Int, _ body: [UInt8]) throws {
             try SQLStatement(database, "INSERT OR REPLACE INTO node VALUES (?, ?)").bind(1, id).bind(2, body).run()
+        }
+
+        /// Removes what a build left behind that did not come to its end.
+        func deleteNodes(from id: Int) throws {
+            try SQLStatement(database, "DELETE FROM node WHERE id >= ?").bind(1, id).run()
         }
 
         func delete(node id: Int) throws {

@@ -3,9 +3,9 @@
 /// Works as a line of three: one thread reads and prepares, the JavaScript thread maps, and the caller's thread makes the
 /// keys and writes, each a few pages ahead of the next. Lives on the index' own queue.
 final class ViewIndexUpdate {
-    // Documents and bytes that are applied and committed at once.
-    private static let commitDocuments = 20_000
-    private static let commitBytes = 32 << 20
+    // Bytes of rows that are sorted at once: in pieces of an index that is built for the first time, or to be applied and
+    // committed.
+    private static let batchBytes = 16 << 20
     // Pages that are on their way through JavaScript.
     private static let pagesUnderWay = 3
 
@@ -30,17 +30,24 @@ final class ViewIndexUpdate {
         defer { ahead.cancel() }
         rows.removeAll()
         var reached = sequence
+        let isFirst = try file.readNow { try $0.header().trees.allSatisfy { $0.root == 0 } }
+        var runs: RowRuns?
         func flush() throws {
-            guard rows.documentCount > 0 else { return }
-            try commit(reached, to: file)
-            committed(reached)
+            if isFirst {
+                let sorted = try runs ?? RowRuns(beside: file.path)
+                runs = sorted
+                try sorted.append(takeSortedRows())
+            } else {
+                try commit(reached, to: file)
+                committed(reached)
+            }
         }
         var underWay: [(page: ViewChanges, mapped: Delivery<[ViewEngine.Mapped]>)] = []
         func collectFirst() throws {
             let (page, mapped) = underWay.removeFirst()
             try collect(page, mapped.wait())
             reached = page.lastSequence
-            if rows.documentCount >= Self.commitDocuments || rows.byteCount > Self.commitBytes { try flush() }
+            if rows.byteCount > Self.batchBytes { try flush() }
         }
         while !isCancelled(), let next = try ahead.next() {
             let page = wanted(next)
@@ -48,7 +55,50 @@ final class ViewIndexUpdate {
             if underWay.count > Self.pagesUnderWay { try collectFirst() }
         }
         while !underWay.isEmpty { try collectFirst() }
-        try flush()
+        if let runs {
+            try runs.append(takeSortedRows())
+            if isCancelled() { return }
+            try build(runs, reached, file)
+        } else if rows.documentCount > 0 {
+            try commit(reached, to: file)
+        }
+        committed(reached)
+    }
+
+    /// The gathered rows of all trees of an index that has none yet.
+    private func takeSortedRows() -> [RowChanges] {
+        defer { rows.removeAll() }
+        rows.back.keep(where: Self.hasRows)
+        return ([rows.back] + rows.changes).map { tree in
+            var tree = tree
+            tree.sort()
+            return tree
+        }
+    }
+
+    /// Whether the document of an entry of the back index has rows.
+    private static func hasRows(_ item: RowChanges.Item) -> Bool { item.row.upperBound > item.position.upperBound }
+
+    /// Makes all trees of sorted rows. Nobody sees their nodes before the header speaks of them.
+    private func build(_ runs: RowRuns, _ sequence: Int, _ file: ViewIndexFile) throws {
+        var header = try file.readNow { try $0.header() }
+        try file.write { try $0.deleteNodes(from: header.nextNode) }
+        for number in header.trees.indices {
+            var builder = TreeBuilder(nextID: header.nextNode, reductions: reductions(ofTree: number)) { nodes in
+                try file.write { snapshot in
+                    for node in nodes { try snapshot.save(node: node.id, node.body) }
+                }
+            }
+            try runs.merge(tree: number) { try builder.add($0) }
+            header.trees[number] = try builder.finish()
+            header.nextNode = builder.nextID
+        }
+        header.sequence = sequence
+        try file.write { [header] in try $0.save(header) }
+    }
+
+    private func reductions(ofTree number: Int) -> TreeReductions {
+        TreeReductions(functions: number == 0 ? [] : functions[number - 1], thread: thread)
     }
 
     /// Takes in one page, and commits it as the state of that sequence.
@@ -95,21 +145,26 @@ final class ViewIndexUpdate {
             try removeOldRows(header, snapshot)
             for number in rows.changes.indices where !rows.changes[number].isEmpty {
                 rows.changes[number].sort()
-                try apply(
-                    rows.changes[number], to: number + 1,
-                    TreeReductions(functions: functions[number], thread: thread), &header, snapshot)
+                try apply(rows.changes[number], to: number + 1, &header, snapshot)
             }
-            if !rows.back.isEmpty {
-                try apply(rows.back, to: 0, TreeReductions(functions: [], thread: thread), &header, snapshot)
-            }
+            if !rows.back.isEmpty { try apply(rows.back, to: 0, &header, snapshot) }
             try snapshot.save(header)
         }
     }
 
     private func apply(
-        _ changes: RowChanges, to number: Int, _ reductions: TreeReductions, _ header: inout ViewIndexFile.Header,
-        _ snapshot: ViewIndexFile.Snapshot
+        _ changes: RowChanges, to number: Int, _ header: inout ViewIndexFile.Header, _ snapshot: ViewIndexFile.Snapshot
     ) throws {
+        let reductions = reductions(ofTree: number)
+        guard header.trees[number].root != 0 else {
+            var builder = TreeBuilder(nextID: header.nextNode, reductions: reductions) { nodes in
+                for node in nodes { try snapshot.save(node: node.id, node.body) }
+            }
+            try changes.forEachRow { try builder.add($0) }
+            header.trees[number] = try builder.finish()
+            header.nextNode = builder.nextID
+            return
+        }
         var next = header.nextNode
         let writer = TreeWriter(
             storage: .init(
@@ -119,9 +174,8 @@ final class ViewIndexUpdate {
                     return next
                 }),
             reductions: reductions)
-        let result = try writer.apply(changes, root: header.trees[number].root)
+        header.trees[number] = try writer.apply(changes, root: header.trees[number].root)
         header.nextNode = next
-        header.trees[number] = .init(root: result.root, count: result.count, size: result.size)
     }
 
     /// Looks up where the rows of the changed documents were, and has them taken out. The back index is left with the
@@ -135,10 +189,10 @@ final class ViewIndexUpdate {
             let position = Array(back.bytes[item.position])
             guard let old = try known.value(at: position) else { continue }
             takeOut(old, idBytes: position)
-            if item.row.upperBound == item.position.upperBound { removals.append(position) }
+            if !Self.hasRows(item) { removals.append(position) }
         }
         // A document without rows has no entry.
-        rows.back.keep { $0.row.upperBound > $0.position.upperBound }
+        rows.back.keep(where: Self.hasRows)
         for position in removals { rows.back.remove(position: position) }
         if !removals.isEmpty { rows.back.sort() }
     }

@@ -49,16 +49,21 @@ package final class ViewIndexes: Sendable {
     /// - Throws: ``StoreError`` in CouchDB's words: a view that is not there, options that can not be, a function that
     ///   ran too long.
     package func query(design: DesignDocument, view: String, _ query: ViewIndexQuery) async throws -> ViewResult {
+        try await pages(design: design, view: view, query).whole()
+    }
+
+    /// Like ``query(design:view:_:)``, but of a large answer the rows come page by page (``ViewResult/rest``).
+    package func pages(design: DesignDocument, view: String, _ query: ViewIndexQuery) async throws -> ViewResult {
         try await rows(design: design, view: view, update: query.update) { place, order, isPartitioned in
             try ViewQueryPlan(
                 query, isReducible: place.reduce != nil, order: order, isPartitioned: isPartitioned)
         }
     }
 
-    /// The rows of a range, in the same way.
+    /// The rows of a range, all at once.
     func rows(design: DesignDocument, view: String, _ plan: ViewQueryPlan, update: ViewUpdate) async throws -> [ViewRow]
     {
-        try await rows(design: design, view: view, update: update) { _, _, _ in plan }.rows
+        try await rows(design: design, view: view, update: update) { _, _, _ in plan }.whole().rows
     }
 
     private func rows(

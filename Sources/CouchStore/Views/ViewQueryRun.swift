@@ -13,9 +13,10 @@ struct ViewQueryRun {
 
     // MARK: Rows
 
-    /// The rows and the offset of the first one.
-    func rows() throws -> (offset: Int, rows: [ViewRow]) {
-        var rows: [ViewRow] = []
+    /// Where the rows of the answer stand, in reading order, and the offset of the first one.
+    func ranks() throws -> (offset: Int, ranks: [Range<Int>]) {
+        var result: [Range<Int>] = []
+        var left = plan.limit
         var offset: Int?
         var last = 0
         var skip = plan.skip
@@ -25,19 +26,29 @@ struct ViewQueryRun {
             if offset == nil && !ranks.isEmpty { offset = last }
             let skipped = min(skip, ranks.count)
             skip -= skipped
-            let count = min(ranks.count - skipped, plan.limit - rows.count)
+            let count = min(ranks.count - skipped, left)
             guard count > 0 else {
-                if rows.count >= plan.limit { break }
+                if left <= 0 { break }
                 continue
             }
+            left -= count
+            let start = plan.descending ? ranks.upperBound - skipped - count : ranks.lowerBound + skipped
+            result.append(start..<start + count)
+        }
+        return (min(reader.totalRows, (offset ?? last) + plan.skip), result)
+    }
+
+    /// The rows of ranks, in reading order.
+    func rows(_ ranks: [Range<Int>]) throws -> [ViewRow] {
+        var rows: [ViewRow] = []
+        for range in ranks {
             if plan.descending {
-                try appendBackwards(ranks.upperBound - skipped - count..<ranks.upperBound - skipped, to: &rows)
+                try appendBackwards(range, to: &rows)
             } else {
-                let start = ranks.lowerBound + skipped
-                for row in try reader.rows(start..<start + count) { rows.append(ViewRow(row)) }
+                for row in try reader.rows(range) { rows.append(ViewRow(row)) }
             }
         }
-        return (min(reader.totalRows, (offset ?? last) + plan.skip), rows)
+        return rows
     }
 
     /// Rows from the last to the first; but those of one key and document keep their order among themselves, as CouchDB

@@ -29,7 +29,25 @@ package struct ViewResult: Sendable {
     package let offset: Int?
     /// The database's sequence that the answer stands for.
     package let updateSequence: Int
-    package let rows: [ViewRow]
+    package internal(set) var rows: [ViewRow]
+    /// What follows ``rows`` in an answer that is read page by page.
+    package internal(set) var rest: ViewRowPages?
+
+    init(totalRows: Int?, offset: Int?, updateSequence: Int, rows: [ViewRow], rest: ViewRowPages? = nil) {
+        self.totalRows = totalRows
+        self.offset = offset
+        self.updateSequence = updateSequence
+        self.rows = rows
+        self.rest = rest
+    }
+
+    /// The answer with all its rows.
+    func whole() async throws -> ViewResult {
+        var result = self
+        while let rows = try await rest?.next() { result.rows += rows }
+        result.rest = nil
+        return result
+    }
 }
 
 /// What is known about the index of a design document (`_info`).

@@ -1,0 +1,132 @@
+import CouchDocument
+import CouchStore
+import Testing
+
+@Suite("Large answers of views")
+struct ViewsPagesTests {
+    static let design: DesignDocument = {
+        var design = DesignDocument(map: "function (doc) { emit(doc.n, doc.n % 7); }")
+        design.document["lists"] = [
+            "all": "function (head, req) { start({code: 201, headers: {'X-Total': String(head.total_rows)}}); var row;"
+                + " send('<'); while ((row = getRow())) send(row.id + '=' + row.value + ','); return req.end; }",
+            "one": "function () { return getRow().id; }",
+            "bad": "function () { getRow(); throw new Error('no more'); }",
+        ]
+        return design
+    }()
+
+    static let count = 3500
+    static var documents: [String] { (0..<count).map { "{\"_id\":\"d\($0)\",\"n\":\($0)}" } }
+
+    private func ids(_ first: ViewResult) async throws -> [Int] {
+        var rows = first.rows
+        while let more = try await first.rest?.next() { rows += more }
+        return rows.compactMap { Int($0.id?.dropFirst() ?? "") }
+    }
+
+    @Test("come page by page, in both directions, with limits and keys, and all pages are of one moment")
+    func pages() async throws {
+        try await ViewBench.run(Self.documents) { bench in
+            let queries: [(wanted: [Int], change: (inout ViewIndexQuery) -> Void)] = [
+                (Array(0..<Self.count), { _ in }),
+                ((0..<Self.count).reversed(), { $0.descending = true }),
+                (
+                    Array(500..<2700),
+                    {
+                        $0.skip = 500
+                        $0.limit = 2200
+                    }
+                ),
+                (
+                    (100...3000).reversed().dropFirst(10),
+                    {
+                        $0.descending = true
+                        $0.startKey = 3000
+                        $0.endKey = 100
+                        $0.skip = 10
+                    }
+                ),
+                (
+                    (0..<2000).map { $0 * 7 % 3500 },
+                    { $0.keys = (0..<2000).map { .integer($0 * 7 % 3500) } }
+                ),
+            ]
+            for (wanted, change) in queries {
+                var query = ViewIndexQuery()
+                change(&query)
+                let first = try await bench.views.pages(design: Self.design, view: "v", query)
+                #expect(first.rows.count < wanted.count && first.totalRows == Self.count)
+                // Later changes are not of that moment.
+                bench.log.delete("d\(Self.count - 1)")
+                let other = try await bench.page(Self.design)
+                #expect(other.rows.count == Self.count - 1)
+                try bench.log.put("{\"_id\":\"d\(Self.count - 1)\",\"n\":\(Self.count - 1)}")
+                let found = try await ids(first)
+                #expect(found == wanted)
+            }
+        }
+    }
+
+    private func list(_ name: String, _ bench: ViewBench) async throws -> ListRun {
+        let rows = try await bench.views.pages(design: Self.design, view: "v", ViewIndexQuery())
+        return try bench.views.functions.list(
+            name, of: Self.design, head: ["total_rows": .integer(Self.count)], request: ["end": "."], rows: rows)
+    }
+
+    @Test("a list function answers piece by piece while it reads its rows")
+    func list() async throws {
+        try await ViewBench.run(Self.documents) { bench in
+            var text: [UInt8] = []
+            var head: JSONObject?
+            var parts = 0
+            let run = try await list("all", bench)
+            for try await event in run.events {
+                switch event {
+                case .head(let response): head = response
+                case .part(let part):
+                    #expect(head != nil)
+                    text += part
+                    parts += 1
+                    run.partWasTaken()
+                }
+            }
+            let wanted = "<" + (0..<Self.count).map { "d\($0)=\($0 % 7)," }.joined() + "."
+            #expect(String(decoding: text, as: UTF8.self) == wanted)
+            #expect(head == ["code": 201, "headers": ["X-Total": .string("\(Self.count)")]])
+        }
+    }
+
+    @Test("a list function need not read all rows, and its failure is told")
+    func otherLists() async throws {
+        try await ViewBench.run(Self.documents) { bench in
+            var text: [UInt8] = []
+            for try await case .part(let part) in try await list("one", bench).events { text += part }
+            #expect(text == Array("d0".utf8))
+            let failing = try await list("bad", bench)
+            let error = await #expect(throws: StoreError.self) { for try await _ in failing.events {} }
+            #expect(error?.reason.contains("no more") == true)
+        }
+    }
+
+    @Test("lists that nobody reads end, and make room for others")
+    func forgotten() async throws {
+        try await ViewBench.run(Self.documents) { bench in
+            for _ in 0..<40 {
+                // One that finds no room is told so; the ones before it go with their runs.
+                do { _ = try await list("all", bench) } catch let error as StoreError {
+                    #expect(error.code.status == 503)
+                }
+            }
+            var isDone = false
+            while !isDone {
+                do {
+                    for try await _ in try await list("one", bench).events {}
+                    isDone = true
+                } catch let error as StoreError {
+                    #expect(error.code.status == 503)
+                    await Task.yield()
+                }
+            }
+        }
+    }
+}
