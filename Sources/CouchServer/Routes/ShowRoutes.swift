@@ -2,6 +2,7 @@ import CouchDocument
 import CouchStore
 import Crypto
 import HTTPTypes
+import Hummingbird
 import NIOCore
 
 /// `_show/{function}[/{id}]` and `_list/{function}/[{other}/]{view}`: CouchDB's old way of making pages.
@@ -77,8 +78,8 @@ struct ShowRoutes: Sendable {
             try await writer.write(ByteBuffer(bytes: beginning))
             for try await event in run.events {
                 guard case .part(let part) = event else { continue }
-                run.partWasTaken()
                 try await writer.write(ByteBuffer(bytes: part))
+                run.partWasTaken()
             }
         }
         return answer

@@ -13,6 +13,8 @@ struct RowChanges {
     private(set) var items: [Item] = []
 
     var isEmpty: Bool { items.isEmpty }
+    /// Bytes of memory that are in use.
+    var size: Int { bytes.count + items.count * MemoryLayout<Item>.stride }
 
     /// Adds a row. Its position is made of the sort key, the escaped id and the ordinal.
     mutating func insert(

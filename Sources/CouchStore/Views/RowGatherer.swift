@@ -30,7 +30,8 @@ struct RowGatherer {
     }
 
     var documentCount: Int { back.items.count }
-    var byteCount: Int { changes.reduce(back.bytes.count) { $0 + $1.bytes.count } }
+    /// Bytes of memory that are in use.
+    var size: Int { changes.reduce(back.size) { $0 + $1.size } }
 
     mutating func removeAll() {
         for index in changes.indices { changes[index].removeAll() }

@@ -3,9 +3,9 @@
 /// Works as a line of three: one thread reads and prepares, the JavaScript thread maps, and the caller's thread makes the
 /// keys and writes, each a few pages ahead of the next. Lives on the index' own queue.
 final class ViewIndexUpdate {
-    // Bytes of rows that are sorted at once: in pieces of an index that is built for the first time, or to be applied and
+    // Memory for rows that are sorted at once: in pieces of an index that is built for the first time, or to be applied and
     // committed.
-    private static let batchBytes = 16 << 20
+    private static let batchSize = 32 << 20
     // Pages that are on their way through JavaScript.
     private static let pagesUnderWay = 3
 
@@ -47,7 +47,7 @@ final class ViewIndexUpdate {
             let (page, mapped) = underWay.removeFirst()
             try collect(page, mapped.wait())
             reached = page.lastSequence
-            if rows.byteCount > Self.batchBytes { try flush() }
+            if rows.size > Self.batchSize { try flush() }
         }
         while !isCancelled(), let next = try ahead.next() {
             let page = wanted(next)
