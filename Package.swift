@@ -57,7 +57,7 @@ let package = Package(
         .target(
             name: "TokenPoolWorker",
             dependencies: [
-                "CouchDB", "CouchDocument", "CSpawn", "Sandboxes", "TokenPool", logging, lifecycle,
+                "CouchDB", "CouchDocument", "CSpawn", "Sandboxes", "TokenPool", crypto, logging, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
             name: "TokenPoolCLI",

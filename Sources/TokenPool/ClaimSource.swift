@@ -11,6 +11,10 @@ public struct ClaimSource: Hashable, Sendable {
     public var endKey: JSON?
     /// In which order the rows are tried.
     public var order: ClaimOrder
+    /// Whether tokens come from the queues of ``QueueChooser``, and of which sets; an empty list means all.
+    public var queues: [String]?
+    /// About how many rows there are, where it is not the whole view; `nil` takes the view's word.
+    var rows: Int?
 
     /// A source of these parts.
     public init(view: ViewName, startKey: JSON? = nil, endKey: JSON? = nil, order: ClaimOrder = .shuffled) {
@@ -24,9 +28,20 @@ public struct ClaimSource: Hashable, Sendable {
     public static func view(_ name: ViewName) -> ClaimSource { ClaimSource(view: name) }
 
     /// The tokens of a set, the best priority first.
-    public static func set(_ name: String) -> ClaimSource {
-        ClaimSource(
-            view: .todoOfSet, startKey: [.string(name)], endKey: [.string(name), .object([:])], order: .asViewed)
+    public static func set(_ name: String) -> ClaimSource { .queues(of: [name]) }
+
+    /// What fits into what the worker has left: the best priority first, with fair shares between sets and never more of
+    /// a set than its limit says.
+    ///
+    /// - Parameter sets: Only tokens of these sets; an empty list means all.
+    public static func queues(of sets: [String] = []) -> ClaimSource {
+        var source = ClaimSource(view: .queues, order: .asViewed)
+        source.queues = sets
+        if sets.count == 1, let set = sets.first {
+            source.startKey = [.string(set)]
+            source.endKey = [.string(set), .object([:])]
+        }
+        return source
     }
 
     /// All free tokens with commands, the best priority first.

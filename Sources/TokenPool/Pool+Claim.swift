@@ -37,7 +37,8 @@ extension Pool {
             case .read(let read):
                 let page = try await page(of: source, read)
                 window.fill(
-                    page.rows.map { ($0.key, $0.document.map(Token.init)) }, asked: read, totalRows: page.totalRows,
+                    page.rows.map { ($0.key, $0.document.map(Token.init)) }, asked: read,
+                    totalRows: source.rows ?? page.totalRows,
                     now: clock.now(), using: &random)
             case .pause(let duration):
                 try await Task.sleep(for: duration)

@@ -38,14 +38,6 @@ extension Token {
 }
 
 extension Pool {
-    /// Whether any token waits for another.
-    public func hasDependents() async throws -> Bool {
-        var query = ViewQuery()
-        query.limit = 1
-        query.reduce = false
-        return try await !database.view(.dependents, query).rows.isEmpty
-    }
-
     /// Frees the tokens that waited for one of these tokens or sets to end, where nothing else holds them back.
     ///
     /// Costs one request when nobody waits for them, and looks at those who wait only when what they wait for has ended.
@@ -63,10 +55,10 @@ extension Pool {
     /// - Parameters:
     ///   - cursor: Where to begin: what the last look answered; `nil` at the beginning.
     ///   - limit: How many tokens and sets that are waited for.
-    /// - Returns: What was done, and where to go on; `nil` when all was seen.
+    /// - Returns: What was done, how many tokens and sets were looked at, and where to go on; `nil` when all was seen.
     public func releaseDependents(
         after cursor: String?, limit: Int = 200, now: Timestamp? = nil
-    ) async throws -> (report: SweepReport, cursor: String?) {
+    ) async throws -> (report: SweepReport, awaited: Int, cursor: String?) {
         var query = ViewQuery()
         query.group = true
         query.limit = limit
@@ -74,7 +66,7 @@ extension Pool {
         let rows = try await database.view(.dependents, query).rows
         let awaited = rows.compactMap(\.key.stringValue)
         let report = try await releaseDependents(ofAwaited: awaited, now: now ?? clock.now())
-        return (report, rows.count == limit ? awaited.last : nil)
+        return (report, rows.count, rows.count == limit ? awaited.last : nil)
     }
 
     private func releaseDependents(ofAwaited ids: [String], now: Timestamp) async throws -> SweepReport {

@@ -14,6 +14,7 @@ public struct Pool: Sendable {
     public let clock: any PoolClock
     let logger: Logger
     let cluster: ClusterKnowledge
+    let limits = SetLimits()
 
     /// The pool in a database.
     ///
@@ -37,6 +38,22 @@ public struct Pool: Sendable {
             throw PoolError(.noSuchToken, "there is no token \"\(id)\" in database \"\(database.name)\"")
         }
         return Token(document)
+    }
+
+    /// Adds a token. One that has something to wait for waits.
+    ///
+    /// - Throws: ``PoolError/Code/badInput`` when it would wait for itself.
+    public func add(_ token: Token) async throws -> SaveOutcome {
+        var token = token
+        var check = DependencyCheck()
+        check.add(token)
+        try await check.refuseCircles(of: token.pool.set, in: self)
+        let isLater = token.pool.notBefore.map { $0 > clock.now() } ?? false
+        if token.state == .todo, isLater || !token.dependencies.isEmpty {
+            let progress = try await DependencyProgress(of: token.dependencies, in: self)
+            if isLater || !progress.allows(token) { token.lock = TokenState.waitingLock }
+        }
+        return try await save(token)
     }
 
     /// Writes a token on the revision that it was read at.
@@ -89,8 +106,6 @@ extension ViewName {
     public static let picasTodo = ViewName(design: "Monitor", view: "todo")
     /// Our view of all free tokens: key [kind, −priority].
     public static let todo = ViewName(design: "tokenpool", view: "todo")
-    /// Our view of the free tokens of a set: key [set, −priority].
-    public static let todoOfSet = ViewName(design: "tokenpool", view: "todo_set")
     /// What somebody must see to, by the moment: leases that end, waiting tokens, sets left half done, workers.
     public static let due = ViewName(design: "tokenpool", view: "due")
     /// Tokens held without a lease, by their lock.

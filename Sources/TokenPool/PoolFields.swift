@@ -98,6 +98,21 @@ public struct PoolFields: Hashable, Sendable {
         get { members["outputs"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
         set { members["outputs"] = newValue.isEmpty ? nil : .array(newValue.map(JSON.string)) }
     }
+    /// The size beyond which an output is not kept; `nil` none.
+    public var outputLimit: Int? {
+        get { members["output_limit"]?.intValue }
+        set { members["output_limit"] = newValue.map(JSON.integer) }
+    }
+    /// A folder, or a URL whose server takes `PUT`, to which outputs go instead of being attached. A template.
+    public var outputTarget: String? {
+        get { members["output_to"]?.stringValue }
+        set { members["output_to"] = newValue.map(JSON.string) }
+    }
+    /// A regular expression with named groups that finds fields of the token on the command's stdout.
+    public var resultPattern: String? {
+        get { members["result_pattern"]?.stringValue }
+        set { members["result_pattern"] = newValue.map(JSON.string) }
+    }
     /// How many bytes of each log are kept, half from its beginning, half from its end.
     public var logLimit: Int? {
         get { members["logs"]?["limit"]?.intValue }

@@ -42,6 +42,7 @@ extension Token {
                 lease: claim.lease.id, worker: claim.worker.name, host: claim.worker.hostname, started: result.started,
                 ended: result.ended, outcome: result.outcome, exitCode: result.exitCode, reason: result.messages.first))
         if let output = result.output { self.output = output }
+        for (name, value) in result.fields where TokenResult.mayWrite(name) { self[name] = value }
         if !result.uploads.isEmpty {
             var uploads = uploads?.objectValue ?? [:]
             uploads.merge(result.uploads)
@@ -65,7 +66,11 @@ extension Token {
             putBack(notBefore: notBefore)
             noteStatus("queued", at: attempt.ended)
         case .giveUp:
-            if let code = attempt.exitCode { exitCode = .integer(code) }
+            if let code = attempt.exitCode {
+                // 0 in a token that ended means done, to PiCaS' views too: a command that ended well and whose outputs were
+                // lost, or that took too long, has no exit code to show. The history keeps it.
+                exitCode = code == 0 && attempt.outcome != .done ? "" : .integer(code)
+            }
             done = attempt.ended.seconds
             // GRID_LRT keeps the exit code in `output` and the word in `status`.
             if status != nil, self.output?.objectValue == nil, let code = attempt.exitCode { output = .integer(code) }

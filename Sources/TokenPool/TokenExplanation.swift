@@ -9,8 +9,10 @@ public struct TokenExplanation: Hashable, Sendable {
 
     /// Explains a token as it stands at that moment.
     ///
-    /// - Parameter date: Writes moments for people.
-    public init(of token: Token, now: Timestamp, date: (Timestamp) -> String) {
+    /// - Parameters:
+    ///   - notes: What is known of others that has to do with it; see ``Pool/explain(_:date:)``.
+    ///   - date: Writes moments for people.
+    public init(of token: Token, now: Timestamp, notes: [String] = [], date: (Timestamp) -> String) {
         let pool = token.pool
         func moment(_ time: Timestamp) -> String { "\(date(time)) (\(Self.distance(time, now)))" }
         var details: [String] = []
@@ -27,7 +29,10 @@ public struct TokenExplanation: Hashable, Sendable {
             if !pool.after.isEmpty {
                 details.append("it comes after \(pool.after.joined(separator: ", ")), which must be done first")
             }
-            if pool.hold == nil && pool.notBefore == nil && pool.after.isEmpty {
+            if !pool.afterAny.isEmpty {
+                details.append("it comes after \(pool.afterAny.joined(separator: ", ")), which must be over first")
+            }
+            if pool.hold == nil && pool.notBefore == nil && token.dependencies.isEmpty {
                 details.append("nothing says what it waits for: `tokenpool token reset` frees it")
             }
         case .locked:
@@ -40,7 +45,7 @@ public struct TokenExplanation: Hashable, Sendable {
                         : "worker \(lease.worker) holds it until \(moment(lease.until)) and renews that while it works")
             } else {
                 details.append(
-                    "it has no lease: a PiCaS worker has it, and only a person can take it back (`tokenpool token reset`)"
+                    "it has no lease: a PiCaS worker has it; a janitor takes it back when `tokenpool pool settings` say so, else a person does (`tokenpool token reset`)"
                 )
             }
         case .done:
@@ -48,6 +53,7 @@ public struct TokenExplanation: Hashable, Sendable {
         case .error:
             (summary, details) = Self.error(token, moment)
         }
+        details += notes
         if pool.attempts > 0 {
             let limit = pool.maxAttempts.map { " of \($0)" } ?? ""
             details.append("tries so far: \(pool.attempts)\(limit); put back \(token.scrubCount) times")

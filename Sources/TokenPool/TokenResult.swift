@@ -29,6 +29,8 @@ public struct TokenResult: Hashable, Sendable {
     public var ended: Timestamp
     /// The new `output`; `nil` leaves it.
     public var output: JSON?
+    /// Fields that the command sets; those that the pool keeps itself are left alone, see ``mayWrite(_:)``.
+    public var fields: JSONObject = [:]
     /// Entries for `uploads`.
     public var uploads: JSONObject
     /// Entries for `error`.
@@ -56,6 +58,15 @@ public struct TokenResult: Hashable, Sendable {
         self.init(outcome: exitCode == 0 ? .done : .failed, exitCode: exitCode, started: started, ended: ended)
     }
 
+    /// Whether a command may set that field of its token.
+    public static func mayWrite(_ field: String) -> Bool {
+        !field.isEmpty && !field.hasPrefix("_") && !reserved.contains(field)
+    }
+
+    private static let reserved =
+        Set(["type", "lock", "done", "hostname", "scrub_count", "exit_code", "uploads", "error", "pool"])
+        .union(WorkerIdentity.JobIdentifier.fields)
+
     /// The result as a document of its own, for an attempt whose token was taken by somebody else meanwhile.
     public func record(of claim: ClaimedToken) -> JSON {
         var fields: JSONObject = [
@@ -66,6 +77,7 @@ public struct TokenResult: Hashable, Sendable {
         ]
         fields["exit_code"] = exitCode.map(JSON.integer)
         fields["output"] = output
+        if !self.fields.isEmpty { fields["fields"] = .object(self.fields) }
         if !uploads.isEmpty { fields["uploads"] = .object(uploads) }
         if !messages.isEmpty { fields["error"] = .array(messages.map(JSON.string)) }
         for attachment in attachments {

@@ -6,7 +6,7 @@ import TokenPool
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pool", abstract: "The pool as a whole: its settings, and what happens in it.",
-        subcommands: [PoolSettingsCommand.self])
+        subcommands: [PoolSettingsCommand.self, PoolEventsCommand.self])
 }
 
 struct PoolSettingsCommand: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CouchDocument
 import Foundation
+import Sandboxes
 import TokenPool
 
 struct SetResetCommand: AsyncParsableCommand {
@@ -92,12 +93,14 @@ struct SetDeleteCommand: AsyncParsableCommand {
 
 struct SetArchiveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "archive", abstract: "Write a set with all its tokens and files into a new folder.",
+        commandName: "archive", abstract: "Write a set with all its tokens and files into a new folder or file.",
         discussion: "`tokenpool set restore` puts it back, here or into another pool.")
 
     @OptionGroup var set: SetName
 
-    @Argument(help: "The folder to make (default: the set's name and \".archive\").", completion: .directory)
+    @Argument(
+        help: "What to make: a folder, or one file when it ends in .tar.gz (default: the set's name and .tar.gz).",
+        completion: .directory)
     var folder: String?
 
     @Flag(help: "Delete the set when the archive is whole.")
@@ -107,10 +110,19 @@ struct SetArchiveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let sets = try options.tokenSets()
-        let target = folder ?? set.name.replacing("/", with: "_") + ".archive"
+        let target = folder ?? set.name.replacing("/", with: "_") + ".tar.gz"
+        let isFile = target.hasSuffix(".tar.gz") || target.hasSuffix(".tgz")
+        if isFile, FileManager.default.fileExists(atPath: target) {
+            throw CommandFailure(message: "archiving set \"\(set.name)\": \(target) exists already; name a new file")
+        }
+        let place = isFile ? target + ".folder" : target
         let display = SetProgressDisplay(options.output)
         defer { display.end() }
-        let report = try await sets.archive(set.name, to: target, progress: display.report)
+        let report = try await sets.archive(set.name, to: place, progress: display.report)
+        if isFile {
+            try await PortableArchive.pack(place, to: target)
+            try FileManager.default.removeItem(atPath: place)
+        }
         if delete { try await sets.delete(set.name, progress: display.report) }
         display.end()
         options.output.answer(
@@ -122,7 +134,7 @@ struct SetRestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore", abstract: "Put an archived set back into a pool.")
 
-    @Argument(help: "The folder of the archive.", completion: .directory)
+    @Argument(help: "The archive: its folder, or its file.", completion: .file())
     var folder: String
 
     @OptionGroup var options: GlobalOptions
@@ -130,7 +142,19 @@ struct SetRestoreCommand: AsyncParsableCommand {
     func run() async throws {
         let display = SetProgressDisplay(options.output)
         defer { display.end() }
-        let report = try await options.tokenSets().restore(from: folder, progress: display.report)
+        let sets = try options.tokenSets()
+        var isFolder: ObjCBool = false
+        let report: ArchiveReport
+        if FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), !isFolder.boolValue {
+            let place = FileManager.default.temporaryDirectory.appending(path: "tokenpool-restore-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+            // A copy for the moment: when it can not be removed it is only in the way.
+            defer { try? FileManager.default.removeItem(at: place) }
+            try await PortableArchive.unpack(folder, into: place.path(percentEncoded: false))
+            report = try await sets.restore(from: place.path(percentEncoded: false), progress: display.report)
+        } else {
+            report = try await sets.restore(from: folder, progress: display.report)
+        }
         display.end()
         options.output.answer(
             report.json,

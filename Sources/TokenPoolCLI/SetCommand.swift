@@ -10,7 +10,7 @@ struct SetCommand: AsyncParsableCommand {
         subcommands: [
             SetCreateCommand.self, SetListCommand.self, SetShowCommand.self, SetWatchCommand.self,
             SetCollectCommand.self, SetResetCommand.self, SetCancelCommand.self, SetResumeCommand.self,
-            SetDeleteCommand.self, SetArchiveCommand.self, SetRestoreCommand.self,
+            SetDeleteCommand.self, SetArchiveCommand.self, SetRestoreCommand.self, SetChangeCommand.self,
         ])
 }
 
@@ -53,5 +53,45 @@ struct DurationArgument: ExpressibleByArgument {
     init?(argument: String) {
         guard let seconds = Quantity.seconds(argument) else { return nil }
         duration = .seconds(seconds)
+    }
+}
+
+/// A size on a command line: `500K`, `8G`, `8GB`.
+struct SizeArgument: ExpressibleByArgument {
+    let bytes: Int
+
+    init?(argument: String) {
+        guard let bytes = Quantity.bytes(argument) else { return nil }
+        self.bytes = bytes
+    }
+}
+
+struct SetChangeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "change", abstract: "Change how much of the pool a set may have.")
+
+    @OptionGroup var set: SetName
+    @Option(help: "How many of its tokens may be held at once; or none, for any number.")
+    var limit: String?
+    @Option(help: "Its part of the pool beside other sets with work, such as 2 or 0.5.")
+    var share: Double?
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        if let limit, limit != "none", Int(limit).map({ $0 < 0 }) ?? true {
+            throw ValidationError("--limit wants a number or none, not \"\(limit)\"")
+        }
+        if let share, !(share > 0) { throw ValidationError("--share must be more than 0") }
+    }
+
+    func run() async throws {
+        let changed = try await options.tokenSets().change(set.name, limit: limit.map { Int($0) }, share: share)
+        let limit = changed.limit.map(JSON.integer) ?? .null
+        options.output.answer(
+            ["set": .string(changed.name), "limit": limit, "share": changed.share.flatMap(JSON.double) ?? 1],
+            [
+                "set \"\(Output.printable(changed.name))\": limit \(changed.limit.map(String.init) ?? "none"), "
+                    + "share \(changed.share ?? 1); workers follow within half a minute"
+            ])
     }
 }

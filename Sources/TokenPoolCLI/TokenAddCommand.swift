@@ -26,6 +26,14 @@ struct TokenAddCommand: AsyncParsableCommand {
     var set: String?
     @Option(help: "Greater goes first.")
     var priority: Int?
+    @Option(help: "A token, or set_NAME for a set, that must be done first; repeat for more.")
+    var after: [String] = []
+    @Option(help: "A token or set that must be over first, done or not; repeat for more.")
+    var afterAny: [String] = []
+    @Option(help: "Not before this much time has passed, such as 2h.")
+    var delay: DurationArgument?
+    @Option(help: "What a worker must offer, such as cores=4, memory=8G or site=sara; repeat for more.")
+    var requires: [RequirementArgument] = []
     @Option(help: "How many tries it may have (default: 1).")
     var maxAttempts: Int?
     @Option(help: "How long the command may take, such as 90s or 2h.")
@@ -53,6 +61,10 @@ struct TokenAddCommand: AsyncParsableCommand {
         token.pool.timeLimit = timeLimit?.duration
         token.pool.command = command.map(JSON.string)
         token.pool.outputs = output
+        token.pool.requires = JSONObject(requires.map { ($0.name, $0.value) })
+        token.pool.after = after
+        token.pool.afterAny = afterAny
+        if let delay { token.pool.notBefore = pool.clock.now() + delay.duration }
         var names: Set<String> = []
         for path in attach {
             let name = URL(filePath: path).lastPathComponent
@@ -64,7 +76,7 @@ struct TokenAddCommand: AsyncParsableCommand {
                     name: name, contentType: ContentType.ofFile(named: name),
                     bytes: Array(try Data(contentsOf: URL(filePath: path)))))
         }
-        switch try await pool.save(token) {
+        switch try await pool.add(token) {
         case .saved(let saved):
             options.output.answer(
                 ["id": .string(saved.id), "rev": .string(saved.revision?.description ?? "")], [saved.id])
@@ -72,6 +84,30 @@ struct TokenAddCommand: AsyncParsableCommand {
             throw CommandFailure(
                 message:
                     "adding token \"\(token.id)\": there is a document of that id; choose another, or `token edit` it")
+        }
+    }
+}
+
+/// A requirement and its value as people write them: `cores=4`, `memory=8G`, `walltime=2h`, `site=sara`.
+struct RequirementArgument: ExpressibleByArgument {
+    let name: String
+    let value: JSON
+
+    init?(argument: String) {
+        guard let field = FieldArgument(argument: argument) else { return nil }
+        name = field.name
+        let text = argument.dropFirst(name.count + 1)
+        switch name {
+        case "cores", "gpus":
+            guard let count = Int(text), count >= 0 else { return nil }
+            value = .integer(count)
+        case "memory":
+            guard let bytes = Quantity.bytes(String(text)) else { return nil }
+            value = .integer(bytes)
+        case "walltime":
+            guard let seconds = Quantity.seconds(String(text)) else { return nil }
+            value = .integer(seconds)
+        default: value = field.value
         }
     }
 }

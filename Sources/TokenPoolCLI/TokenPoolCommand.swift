@@ -18,7 +18,8 @@ struct TokenPoolCommand: AsyncParsableCommand {
         version: ProductVersion.text,
         subcommands: [
             InitCommand.self, ConfigCommand.self, LoginCommand.self, DoctorCommand.self, VersionCommand.self,
-            SetCommand.self, TokenCommand.self, WorkCommand.self, JanitorCommand.self, PoolCommand.self,
+            SetCommand.self, TokenCommand.self, WorkCommand.self, WorkerCommand.self, JanitorCommand.self,
+            PoolCommand.self,
             ViewsCommand.self, SandboxCommand.self, BenchCommand.self,
         ])
 

@@ -36,9 +36,7 @@ struct TokenExplainCommand: AsyncParsableCommand {
     var id: String
 
     func run() async throws {
-        let pool = try options.pool()
-        let token = try await pool.token(id)
-        let explanation = TokenExplanation(of: token, now: pool.clock.now(), date: \.text)
+        let (token, explanation) = try await options.pool().explain(id, date: \.text)
         options.output.answer(
             [
                 "id": .string(id), "state": .string(token.state.rawValue), "summary": .string(explanation.summary),

@@ -23,12 +23,23 @@ struct WorkCommand: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
     @Option(name: [.short, .long], help: "How many tokens run at once.")
     var slots = 1
-    @Option(help: "The view to take tokens from, in its order with --in-order.")
+    @Option(
+        help:
+            "The view to take tokens from, as PiCaS does, whatever they require (default: all that fits, by priority and fair shares)."
+    )
     var view: ViewArgument?
-    @Option(help: "Only tokens of this set, the best priority first.")
-    var set: String?
-    @Flag(help: "Take rows in the view's order instead of at random; without --view, by priority.")
+    @Option(help: "Only tokens of this set; repeat for more.")
+    var set: [String] = []
+    @Flag(help: "Take rows in the order of --view instead of at random.")
     var inOrder = false
+    @Option(help: "Cores that tokens may use together (default: this machine's, at least --slots).")
+    var cores: Int?
+    @Option(help: "Memory that tokens may use together, such as 16G (default: this machine's).")
+    var memory: SizeArgument?
+    @Option(help: "Graphics processors that tokens may use together (default: 0).")
+    var gpus = 0
+    @Option(help: "Something else that tokens may require of this worker, NAME=VALUE; repeat for more.")
+    var offer: [FieldArgument] = []
     @Option(help: "How long a token stays locked when this worker is not heard of, such as 5m.")
     var lease: DurationArgument?
     @Option(help: "Take no more tokens after this time, such as 2h (default: no end).")
@@ -56,7 +67,8 @@ struct WorkCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...10_000).contains(slots) else { throw ValidationError("--slots must be between 1 and 10000") }
-        guard view == nil || set == nil else { throw ValidationError("--set and --view can not be used together") }
+        guard view == nil || set.isEmpty else { throw ValidationError("--set and --view can not be used together") }
+        guard cores ?? 1 > 0, gpus >= 0 else { throw ValidationError("--cores and --gpus can not be negative") }
         if let lease, lease.duration < .seconds(1) { throw ValidationError("--lease must be at least 1s") }
     }
 
@@ -75,6 +87,7 @@ struct WorkCommand: AsyncParsableCommand {
         settings.command = command
         settings.condition = StopCondition(maxTime: maxTime?.duration, maxTokens: maxTokens, waits: wait)
         settings.source = source
+        settings.offer = machine
         let identity = WorkerIdentity(
             hostname: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
             environment: environment)
@@ -101,9 +114,17 @@ struct WorkCommand: AsyncParsableCommand {
     }
 
     private var source: ClaimSource {
-        if let set { return .set(set) }
         if let view { return ClaimSource(view: view.name, order: inOrder ? .asViewed : .shuffled) }
-        return inOrder ? .byPriority : .view(.picasTodo)
+        return .queues(of: set)
+    }
+
+    private var machine: Offer {
+        let labels = JSONObject(offer.map { ($0.name, $0.value) })
+        let installed = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        return Offer(
+            cores: cores ?? max(ProcessInfo.processInfo.activeProcessorCount, slots),
+            memory: memory?.bytes ?? installed,
+            gpus: gpus, labels: labels)
     }
 
     private func workFolder() throws -> String {

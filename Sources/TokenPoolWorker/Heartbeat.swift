@@ -17,14 +17,16 @@ final class Heartbeat: Sendable {
     private let pool: Pool
     private let identity: WorkerIdentity
     private let slots: Int
+    private let offer: Offer?
     private let started: Timestamp
     /// For so long after a beat the worker is taken to be alive.
     private let trust: Duration
 
-    init(pool: Pool, identity: WorkerIdentity, slots: Int, started: Timestamp, trust: Duration) {
+    init(pool: Pool, identity: WorkerIdentity, slots: Int, offer: Offer?, started: Timestamp, trust: Duration) {
         self.pool = pool
         self.identity = identity
         self.slots = slots
+        self.offer = offer
         self.started = started
         self.trust = trust
     }
@@ -77,6 +79,7 @@ final class Heartbeat: Sendable {
                 "slots": .integer(slots), "running": .array(running.map(JSON.string)), "started": started.json,
                 "seen": now.json, "until": (now + trust).json,
             ])
+        document["offers"] = offer?.json
         if let job = identity.job { document[job.field] = job.value }
         document.revision = revision
         do {

@@ -6,12 +6,9 @@ import TokenPool
 
 // What a pilot asks of the pool; every answer becomes an event.
 extension Pilot {
-    func claim(_ count: Int) async {
-        // Only one claim is under way at a time, so nobody else uses the window meanwhile.
-        var window = shared.withLock { $0.window }
+    func claim(_ count: Int, _ left: Offer?) async {
         do {
-            let claims = try await pool.claim(
-                count, from: options.source, as: identity, lease: options.lease, window: &window)
+            let claims = try await take(count, left)
             noteContact()
             if claims.isEmpty {
                 watchChanges()
@@ -28,8 +25,40 @@ extension Pilot {
             fail(error)
             inbox.yield(.claimFailed)
         }
-        let kept = window
-        shared.withLock { $0.window = kept }
+    }
+
+    private func take(_ count: Int, _ left: Offer?) async throws -> [ClaimedToken] {
+        // Only one claim is under way at a time, so nobody else uses window and chooser meanwhile.
+        let source = shared.withLock(\.source)
+        if source.queues != nil, let left {
+            var chooser = shared.withLock { shared in
+                for (set, time) in shared.lengths { shared.chooser.noteLength(time, of: set) }
+                shared.lengths = []
+                return shared.chooser
+            }
+            defer {
+                let kept = chooser
+                shared.withLock { $0.chooser = kept }
+            }
+            do {
+                return try await pool.claim(
+                    count, offering: left, as: identity, lease: options.lease, chooser: &chooser)
+            } catch let error as PoolError where error.code == .noSuchView && source.queues == [] {
+                sayOnce(
+                    "the views of \"work\" are missing, so tokens are taken as PiCaS does: run `tokenpool views push`")
+                shared.withLock { shared in
+                    shared.source = .view(.picasTodo)
+                    shared.window = ClaimWindow(order: shared.source.order)
+                }
+                return try await take(count, left)
+            }
+        }
+        var window = shared.withLock(\.window)
+        defer {
+            let kept = window
+            shared.withLock { $0.window = kept }
+        }
+        return try await pool.claim(count, from: source, as: identity, lease: options.lease, window: &window)
     }
 
     /// Decides whether a failed claim ends the pilot: what will not go away does, and a server that stays away too long.
@@ -96,7 +125,7 @@ extension Pilot {
             let report = try await pool.sweep()
             freed = report.freed
             if !report.isEmpty { tell(.swept(report)) }
-            await lookForDependents()
+            freed = try await lookForDependents() || freed
         } catch let error as PoolError where error.code == .noSuchView {
             // A database with PiCaS' views alone: nothing of ours waits there, but lapsed leases stay.
             sayOnce(
@@ -109,15 +138,29 @@ extension Pilot {
         inbox.yield(.swept(freed: freed))
     }
 
-    /// Notes whether tokens wait for others, so that a pool without dependencies costs nothing.
-    func lookForDependents() async {
+    func beginDependents() async {
         do {
-            let hasDependents = try await pool.hasDependents()
-            shared.withLock { $0.hasDependents = hasDependents }
+            if try await lookForDependents() { inbox.yield(.freed) }
         } catch {
             // The next sweep looks again, and says what is wrong.
             logger.debug("looking for dependents failed", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Frees some of what nobody freed when its wait was over, and notes whether tokens wait for others at all, so that a
+    /// pool without dependencies costs nothing.
+    ///
+    /// - Returns: Whether tokens became free.
+    @discardableResult
+    func lookForDependents() async throws -> Bool {
+        let cursor = shared.withLock(\.dependentsCursor)
+        let (report, awaited, next) = try await pool.releaseDependents(after: cursor)
+        shared.withLock { shared in
+            shared.hasDependents = awaited > 0 || cursor != nil
+            shared.dependentsCursor = next
+        }
+        if !report.isEmpty { tell(.swept(report)) }
+        return report.freed
     }
 
     /// Frees what waited for a token that has ended, together with those that end meanwhile.

@@ -27,6 +27,10 @@ public final class Pilot: Service {
         var controls: [String: RunControl] = [:]
         var slots: Set<Int> = []
         var window: ClaimWindow
+        var chooser: QueueChooser
+        /// What tokens that ended took, not yet told to the chooser.
+        var lengths: [(set: String, time: Duration)] = []
+        var source: ClaimSource
         var failure: (any Error)?
         var hadContact = false
         var lastContact: Timestamp
@@ -38,6 +42,7 @@ public final class Pilot: Service {
         var watch: Task<Void, Never>?
         /// Whether tokens wait for others, as last seen.
         var hasDependents = false
+        var dependentsCursor: String?
         /// What was done and may be waited for; not yet looked up.
         var finished: Set<String> = []
         var isFreeing = false
@@ -67,7 +72,12 @@ public final class Pilot: Service {
         tell = report
         (events, inbox) = AsyncStream.makeStream()
         patience = Patience(options.patience, grace: options.grace, pool.clock)
-        shared = Mutex(Shared(window: ClaimWindow(order: options.source.order), lastContact: pool.clock.now()))
+        let sets = options.source.queues ?? []
+        shared = Mutex(
+            Shared(
+                window: ClaimWindow(order: options.source.order),
+                chooser: QueueChooser(sets: sets.isEmpty ? nil : Set(sets)), source: options.source,
+                lastContact: pool.clock.now()))
     }
 
     /// Asks it to end: softly the first time, at once the second time. Returns immediately.
@@ -97,21 +107,27 @@ public final class Pilot: Service {
         }
     }
 
+    /// What tokens are measured against, when they come from queues.
+    private var offer: Offer? {
+        options.source.queues == nil ? nil : options.offer ?? Offer(cores: options.slots)
+    }
+
     private func work() async throws {
         let clock = pool.clock
         let runner = try TokenRunner(pool: pool, options: options, threads: threads)
         let writer = ResultWriter(pool: pool, patience: patience)
-        let reporter = Reporter(pool: pool, writer: writer, lease: options.lease, patience: patience)
+        let reporter = Reporter(pool: pool, writer: writer, lease: options.lease, patience: patience, threads: threads)
         var state = PilotState(
             slots: options.slots, lease: options.lease, grace: options.grace, timeLimit: options.timeLimit,
-            condition: options.condition, started: clock.now(), jitter: Double.random(in: 0.5...1.5))
+            condition: options.condition, started: clock.now(), offer: offer, jitter: Double.random(in: 0.5...1.5))
         let heartbeat = Heartbeat(
-            pool: pool, identity: identity, slots: options.slots, started: clock.now(),
+            pool: pool, identity: identity, slots: options.slots, offer: offer, started: clock.now(),
             trust: max(options.lease, .seconds(60)))
         await withTaskGroup(of: Void.self) { group in
             // Only a pilot that reached its server is a worker that others may see.
             var pulse: Task<Void, Never>?
-            group.addTask { await self.lookForDependents() }
+            // Whether tokens wait for others must be known before the first one ends.
+            group.addTask { await self.beginDependents() }
             inbox.yield(.tick)
             loop: for await event in events {
                 let now = clock.now()
@@ -120,6 +136,9 @@ public final class Pilot: Service {
                     switch action {
                     case .finish: break loop
                     case .abandon: await writer.abandon()
+                    case .claim(let count):
+                        let left = state.left(now)
+                        group.addTask { await self.claim(count, left) }
                     default: perform(action, runner, reporter, in: &group)
                     }
                 }
@@ -156,7 +175,6 @@ public final class Pilot: Service {
         _ action: PilotState.Action, _ runner: TokenRunner, _ reporter: Reporter, in group: inout TaskGroup<Void>
     ) {
         switch action {
-        case .claim(let count): group.addTask { await self.claim(count) }
         case .sweep: group.addTask { await self.sweep() }
         case .run(let claim):
             let control = shared.withLock { shared in
@@ -173,7 +191,7 @@ public final class Pilot: Service {
         case .kill(let lease): shared.withLock { $0.controls[lease] }?.kill()
         case .renew(let claims): group.addTask { await self.renew(claims) }
         case .handBack(let claims): group.addTask { await self.handBack(claims) }
-        case .abandon, .finish: break
+        case .abandon, .claim, .finish: break
         }
     }
 
@@ -213,6 +231,10 @@ public final class Pilot: Service {
         switch outcome {
         case .saved(let token):
             noteContact()
+            if report.result.outcome == .done {
+                let time = report.result.ended - report.result.started
+                shared.withLock { $0.lengths.append((token.pool.set ?? "", time)) }
+            }
             let retries = token.state == .todo || token.state == .waiting
             if retries, report.result.outcome != .released { retryAt = token.pool.notBefore ?? report.result.ended }
             if report.result.outcome == .released {

@@ -4,6 +4,9 @@ public import TokenPool
 public struct PilotOptions: Sendable {
     /// How many tokens run at once.
     public var slots = 1
+    /// What tokens may require of this machine; `nil`: as many cores as slots, and any memory. Only what ``source`` takes
+    /// from queues is matched against it, and what runs counts against it.
+    public var offer: Offer?
     /// Where tokens come from.
     public var source = ClaimSource.view(.picasTodo)
     /// How long a token stays locked when the pilot is not heard of; renewed at a third of it.

@@ -1,3 +1,4 @@
+import CouchDocument
 import TokenPool
 
 extension PilotState {
@@ -23,6 +24,9 @@ extension PilotState {
         emptyClaims = 0
         claimAt = nil
     }
+
+    /// There is more room than at the last claim: what did not fit then, or was more than its set may have, may do so now.
+    mutating func roomChanged() { if offer != nil && isPoolEmpty { forgetEmptiness() } }
 
     /// A pause that doubles each time and differs between pilots.
     func backOff(after count: inout Int, atMost longest: Duration) -> Duration {
@@ -82,8 +86,8 @@ extension PilotState {
         }
         var actions = watch(now)
         if !isStopping {
-            while busy < slots, !queue.isEmpty, running.count < slots * 4 + 256 {
-                let (claim, lease) = queue.removeFirst()
+            while busy < slots, let next = nextToRun(now), running.count < slots * 4 + 256 {
+                let (claim, lease) = queue.remove(at: next)
                 let limit = claim.token.pool.timeLimit ?? timeLimit
                 running[claim.lease.id] = Running(
                     claim: claim, lease: lease, started: now, deadline: limit.map { now + $0 })
@@ -99,6 +103,37 @@ extension PilotState {
             actions.append(.finish)
         }
         return actions
+    }
+
+    /// What the machine has left beside what runs and what is going to.
+    ///
+    /// Tokens that wait here and require nothing do not count: they are next, not beside.
+    func left(_ now: Timestamp) -> Offer? {
+        guard var left = free(now) else { return nil }
+        for (claim, _) in queue where !claim.token.pool.requires.isEmpty { left = left.less(claim.token.pool.requires) }
+        return left
+    }
+
+    /// What the machine has left beside what runs.
+    private func free(_ now: Timestamp) -> Offer? {
+        guard var left = offer else { return nil }
+        for run in running.values where !run.isReporting { left = left.less(run.claim.token.pool.requires) }
+        if let deadline = condition.deadline(from: started) {
+            left.walltime = min(left.walltime ?? (deadline - now), deadline - now)
+        }
+        return left
+    }
+
+    /// The first of the tokens that wait here for which there is room; any of them when nothing runs.
+    private func nextToRun(_ now: Timestamp) -> Int? {
+        guard !queue.isEmpty else { return nil }
+        guard let left = free(now), busy > 0 else { return 0 }
+        return queue.firstIndex { entry in
+            var requires = entry.claim.token.pool.requires
+            // It was looked at when the token was claimed; meanwhile some seconds went by.
+            requires["walltime"] = nil
+            return left.admits(requires)
+        }
     }
 
     /// Whether the pool has nothing more for a pilot that does not wait.

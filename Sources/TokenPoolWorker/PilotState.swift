@@ -83,6 +83,8 @@ public struct PilotState: Sendable {
     let timeLimit: Duration?
     let condition: StopCondition
     let started: Timestamp
+    /// What the machine has when nothing runs; `nil` when tokens are not measured by what they require.
+    let offer: Offer?
 
     var queue: [(claim: ClaimedToken, lease: HeldLease)] = []
     var running: [String: Running] = [:]
@@ -112,10 +114,11 @@ public struct PilotState: Sendable {
     /// - Parameters:
     ///   - grace: The time between TERM and KILL.
     ///   - timeLimit: For tokens that set none.
+    ///   - offer: What the machine has for tokens that say what they require; `nil` does not look at that.
     ///   - jitter: Between 0.5 and 1.5; multiplies pauses.
     public init(
         slots: Int, lease: Duration, grace: Duration, timeLimit: Duration? = nil, condition: StopCondition,
-        started: Timestamp, jitter: Double = 1
+        started: Timestamp, offer: Offer? = nil, jitter: Double = 1
     ) {
         self.slots = max(1, slots)
         self.lease = lease
@@ -123,6 +126,7 @@ public struct PilotState: Sendable {
         self.timeLimit = timeLimit
         self.condition = condition
         self.started = started
+        self.offer = offer
         self.jitter = jitter
         sweepBegan = started
         sweepAt = started + min(lease / 3, .seconds(30)) * jitter
@@ -164,8 +168,10 @@ public struct PilotState: Sendable {
         case .ended(let id):
             if let run = running[id] { pace.note(now - run.started) }
             running[id]?.isReporting = true
+            roomChanged()
         case .reported(let id, let retryAt):
             running[id] = nil
+            roomChanged()
             if let retryAt, retryAt > now { retries.append(retryAt) } else if retryAt != nil { forgetEmptiness() }
         case .renewed(let id, let claim):
             running[id]?.claim = claim

@@ -17,6 +17,7 @@ struct Reporter: Sendable {
     let writer: ResultWriter
     let lease: Duration
     let patience: Patience
+    let threads: BlockingThreads
     private static let uploadTries = 5
 
     /// - Returns: What became of it, and whether the work folder may go.
@@ -35,6 +36,18 @@ struct Reporter: Sendable {
                     Self.fail(
                         &result,
                         "\(upload.name) could not be attached: \(reason); the files are kept in \(report.folder.path) on \(claim.worker.hostname)"
+                    )
+                }
+            }
+            for copy in report.copies {
+                do {
+                    let entry = try await patience.retrying { try await copy.run(threads) }
+                    result.uploads[copy.name] = entry
+                } catch {
+                    isComplete = false
+                    Self.fail(
+                        &result,
+                        "\(copy.name) could not be copied to \(copy.destination): \(error); the files are kept in \(report.folder.path) on \(claim.worker.hostname)"
                     )
                 }
             }

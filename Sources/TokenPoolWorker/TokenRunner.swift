@@ -41,7 +41,7 @@ struct TokenRunner: Sendable {
                 outcome: .failed, exitCode: (error as? RunFailure)?.exitCode, started: started, ended: pool.clock.now(),
                 messages: isStopped ? [] : [Self.words(for: error)])
             note(control.stopReason, in: &result)
-            return RunReport(result: result, uploads: [], folder: folder)
+            return RunReport(result: result, uploads: [], copies: [], folder: folder)
         }
     }
 
@@ -108,14 +108,22 @@ struct TokenRunner: Sendable {
         note(control.stopReason, in: &result)
 
         var uploads: [RunReport.Upload] = []
-        for (log, end) in [(output, "out"), (errors, "err")] {
+        let stdout = try output.kept()
+        for (bytes, end) in [(stdout, "out"), (try errors.kept(), "err")] {
             add(
                 RunReport.Upload(
-                    name: token.logName(end), contentType: "text/plain; charset=utf-8",
-                    source: .bytes(try log.kept())), to: &result, &uploads)
+                    name: token.logName(end), contentType: "text/plain; charset=utf-8", source: .bytes(bytes)),
+                to: &result, &uploads)
         }
-        collectOutputs(of: token, folder, known: known, into: &result, &uploads)
-        return RunReport(result: result, uploads: uploads, folder: folder)
+        let read = ResultReader(of: token, folder: folder, stdout: stdout)
+        result.output = read.output
+        result.fields = read.fields
+        result.messages += read.problems
+        if !read.problems.isEmpty, result.outcome == .done { result.outcome = .failed }
+        var copies: [OutputCopy] = []
+        let target = try token.pool.outputTarget.map { try values.fill($0, quoting: .plain) }
+        collectOutputs(of: token, folder, known: known, into: &result, &uploads, copies: &copies, to: target)
+        return RunReport(result: result, uploads: uploads, copies: copies, folder: folder)
     }
 
     /// What was ended from outside says so, whatever exit code the command made of it.
@@ -133,22 +141,29 @@ struct TokenRunner: Sendable {
 
     private func collectOutputs(
         of token: Token, _ folder: WorkFolder, known: [String: FileStamp], into result: inout TokenResult,
-        _ uploads: inout [RunReport.Upload]
+        _ uploads: inout [RunReport.Upload], copies: inout [OutputCopy], to target: String?
     ) {
         do {
-            // A command may write its `output` as JSON; a file of that name that is none is only a file.
-            if access(folder.file("output.json"), R_OK) == 0,
-                let data = try? Data(contentsOf: URL(filePath: folder.file("output.json"))),
-                data.count <= 1 << 20, let output = try? JSON(parsing: data)
-            {
-                result.output = output
-            }
             let globs = token.pool.outputs
             guard !globs.isEmpty else { return }
             let collection = try OutputCollector.collect(globs, in: folder.path)
             result.messages += collection.refused
             for file in collection.files
             where file.name != "token.json" && known[file.name].map({ $0 != FileStamp(file.path) }) ?? true {
+                if let limit = token.pool.outputLimit, file.size > limit {
+                    if result.outcome == .done { result.outcome = .failed }
+                    result.messages.append(
+                        "output \(file.name) is not kept: it has \(file.size) bytes, and \(limit) are the most (output_limit)"
+                    )
+                    continue
+                }
+                if let target {
+                    copies.append(
+                        OutputCopy(
+                            path: file.path, name: file.name, contentType: file.contentType, target: target,
+                            tokenID: token.id))
+                    continue
+                }
                 result.uploads[file.name] = ["length": .integer(file.size), "content_type": .string(file.contentType)]
                 add(
                     RunReport.Upload(
@@ -191,6 +206,8 @@ struct RunReport: Sendable {
 
     var result: TokenResult
     var uploads: [Upload]
+    /// What goes elsewhere than into the database.
+    var copies: [OutputCopy]
     let folder: WorkFolder
 }
 

@@ -22,7 +22,9 @@ struct DocumentationTests {
     func complete() throws {
         let examples = try Self.examples()
         #expect(
-            Set(examples.keys) == ["token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings"])
+            Set(examples.keys) == [
+                "token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings", "limit",
+            ])
         for (name, document) in examples {
             #expect(!document.id.isEmpty, "\(name)")
             #expect(document["type"]?.stringValue?.isEmpty == false, "\(name)")

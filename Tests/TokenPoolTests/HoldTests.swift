@@ -223,7 +223,7 @@ struct SweepTests {
                 $0.lock = TokenState.waitingLock
                 $0.pool.after = ["a", "b"]
             }
-            #expect(try await pool.hasDependents())
+            #expect(try await pool.releaseDependents(after: nil).awaited == 2)
             let claims = try await pool.claim(5, as: worker("w"))
             #expect(claims.count == 2)
             let done = TokenResult(exitCode: 0, started: clock.now(), ended: clock.now())

@@ -79,6 +79,20 @@ struct TokenChangesTests {
         #expect(token.pool.history.count == 2)
     }
 
+    @Test("a command that ended with 0 but failed otherwise leaves an error, and the history keeps the code")
+    func failedAfterAll() {
+        let claim = claimed(Token(id: "a"))
+        for outcome in [Attempt.Outcome.failed, .timeLimit] {
+            var token = claim.token
+            token.finish(
+                TokenResult(
+                    outcome: outcome, exitCode: 0, started: Timestamp(seconds: 1001), ended: Timestamp(seconds: 1009)),
+                of: claim)
+            #expect(token.state == .error)
+            #expect(token.pool.history.last?.exitCode == 0)
+        }
+    }
+
     @Test("with a retry delay it waits in none of PiCaS' views")
     func delay() throws {
         var token = Token(id: "a")

@@ -100,7 +100,7 @@ public struct Janitor: Sendable {
         switch round {
         case .due: return try await pool.sweep(horizon: JanitorSchedule.Round.due.period)
         case .dependents:
-            let (report, next) = try await pool.releaseDependents(after: cursor)
+            let (report, _, next) = try await pool.releaseDependents(after: cursor)
             cursor = next
             return report
         case .foreign:

@@ -4,8 +4,9 @@ extension SetConfiguration {
     /// The keys of a set, in the order in which the documentation explains them.
     static let keys = [
         "set", "description", "include", "variables", "tokens", "name", "id", "type", "fields", "input", "command",
-        "environment", "attachments", "sandbox", "outputs", "logs", "retries", "retry_delay", "time_limit", "lease",
-        "requires", "priority", "after", "not_before", "superseded",
+        "environment", "attachments", "sandbox", "outputs", "output_limit", "output_to", "result_pattern", "logs",
+        "retries", "retry_delay", "time_limit", "lease",
+        "requires", "priority", "limit", "share", "after", "after_any", "not_before", "superseded",
     ]
 
     /// Reads one of our own files.
@@ -37,6 +38,13 @@ extension SetConfiguration {
         self.init(
             name: name, description: try reader.text("description"), file: file, sandbox: maker.sandbox,
             record: Self.record(root, variables: settings.variables), source: source, maker: maker)
+        limit = try reader.integer("limit", in: 0...1_000_000_000)
+        if let value = reader["share"] {
+            guard let number = value.json.numberValue, number > 0 else {
+                throw reader.wrong("share", "a number above 0", value)
+            }
+            share = number
+        }
     }
 
     /// Refuses names that would not serve in ids and views.

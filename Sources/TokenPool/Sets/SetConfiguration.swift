@@ -14,6 +14,10 @@ public struct SetConfiguration: Sendable {
     public let file: String
     /// The files that go to the worker with every token, as the configuration says it.
     public var sandbox: SandboxDeclaration?
+    /// How many of its tokens may be held at once; `nil` any number.
+    public var limit: Int?
+    /// Its part of the pool beside other sets with work; `nil` is 1.
+    public var share: Double?
     /// The configuration as data, for the set document.
     public let record: JSON
 

@@ -18,6 +18,7 @@ struct TemplateMaker: TokenMaker {
     private let environment: [(key: String, value: ConfigurationTemplate)]
     private let attachments: [AttachmentTemplate]
     private let after: [ConfigurationTemplate]
+    private let afterAny: [ConfigurationTemplate]
     private let priority: JSONTemplate?
     /// Members of `pool` that are the same in every token.
     private let constants: JSONObject
@@ -64,6 +65,7 @@ struct TemplateMaker: TokenMaker {
             } ?? []
         attachments = try AttachmentTemplate.list(reader, defaults: source.defaultAttachments)
         after = try reader.texts("after")?.map { try ConfigurationTemplate($0.text ?? "", at: $0.place) } ?? []
+        afterAny = try reader.texts("after_any")?.map { try ConfigurationTemplate($0.text ?? "", at: $0.place) } ?? []
         if let value = reader["priority"] {
             if value.json.stringValue?.contains("{") != true { _ = try reader.integer("priority") }
             priority = try JSONTemplate(value)
@@ -84,7 +86,7 @@ struct TemplateMaker: TokenMaker {
         for field in fields { try field.value.check(names: names) }
         try input?.check(names: names)
         try priority?.check(names: names)
-        for template in after { try template.check(names: names) }
+        for template in after + afterAny { try template.check(names: names) }
         let later = names + fields.map(\.key) + ["input", "pool"]
         switch command {
         case .shell(let template): try template.check(names: later, alsoForWorker: true)
@@ -141,6 +143,7 @@ struct TemplateMaker: TokenMaker {
         members.merge(constants)
         if let sandbox = configuration.sandbox { members["sandbox"] = .object(sandbox.tokenMembers) }
         if !after.isEmpty { members["after"] = .array(try after.map { .string(try $0.text(values)) }) }
+        if !afterAny.isEmpty { members["after_any"] = .array(try afterAny.map { .string(try $0.text(values)) }) }
         token.pool = PoolFields(members)
         for attachment in attachments { try attachment.add(to: &token, values, reading) }
         return token
@@ -169,6 +172,23 @@ extension TemplateMaker {
         if let outputs = try reader.texts("outputs") {
             members["outputs"] = .array(outputs.map { .string($0.text ?? "") })
         }
+        if let limit = try reader.bytes("output_limit") { members["output_limit"] = .integer(limit) }
+        if let target = try reader.text("output_to") {
+            guard target.hasPrefix("/") || target.hasPrefix("http://") || target.hasPrefix("https://") else {
+                throw ConfigurationError(
+                    reader.place(of: "output_to"),
+                    "\"output_to\" must be a folder from the root on, such as /data/results, or a URL, not \"\(target)\""
+                )
+            }
+            members["output_to"] = .string(target)
+        }
+        if let pattern = try reader.text("result_pattern") {
+            do { _ = try Regex(pattern) } catch {
+                throw ConfigurationError(
+                    reader.place(of: "result_pattern"), "\"result_pattern\" is no regular expression: \(error)")
+            }
+            members["result_pattern"] = .string(pattern)
+        }
         if let limit = try reader.bytes("logs") { members["logs"] = ["limit": .integer(limit)] }
         if let retries = try reader.integer("retries", in: 0...1_000_000) {
             members["max_attempts"] = .integer(retries + 1)
@@ -182,12 +202,27 @@ extension TemplateMaker {
             members["lease_seconds"] = .integer(seconds)
         }
         if let value = reader["requires"] {
-            let needs = try MappingReader(value, what: "\"requires\"", known: ["cores", "memory", "gpus", "walltime"])
+            guard let all = value.members else { throw reader.wrong("requires", "a mapping", value) }
+            let needs = try MappingReader(value, what: "\"requires\"", known: all.map(\.key))
             var requires: JSONObject = [:]
-            if let cores = try needs.integer("cores", in: 1...1_000_000) { requires["cores"] = .integer(cores) }
-            if let memory = try needs.bytes("memory") { requires["memory"] = .integer(memory) }
-            if let gpus = try needs.integer("gpus", in: 0...1_000_000) { requires["gpus"] = .integer(gpus) }
-            if let seconds = try needs.seconds("walltime") { requires["walltime"] = .integer(seconds) }
+            for member in all {
+                switch member.key {
+                case "cores": requires["cores"] = try needs.integer("cores", in: 1...1_000_000).map(JSON.integer)
+                case "memory": requires["memory"] = try needs.bytes("memory").map(JSON.integer)
+                case "gpus": requires["gpus"] = try needs.integer("gpus", in: 0...1_000_000).map(JSON.integer)
+                case "walltime": requires["walltime"] = try needs.seconds("walltime").map(JSON.integer)
+                default:
+                    // A label that a worker must offer. What is only almost one of our words is a slip.
+                    if let near = Spelling.nearest(to: member.key, among: ["cores", "memory", "gpus", "walltime"]) {
+                        throw ConfigurationError(
+                            member.place, "key \"\(member.key)\" is not known here; did you mean \"\(near)\"?")
+                    }
+                    guard member.value.members == nil, !member.value.isNull else {
+                        throw needs.wrong(member.key, "a text, a number, true or a list of these", member.value)
+                    }
+                    requires[member.key] = member.value.json
+                }
+            }
             members["requires"] = .object(requires)
         }
         if let value = reader["not_before"] {

@@ -25,11 +25,14 @@ struct SetCreation {
             "tokens": .integer(ledger.count), "created": .integer(sets.now.seconds),
         ]
         fields["description"] = configuration.description.map(JSON.string)
+        fields["limit"] = configuration.limit.map(JSON.integer)
+        fields["share"] = configuration.share.flatMap(JSON.double)
         fields["file"] = .string(configuration.file)
         fields["config"] = configuration.record
         fields["sandbox"] = configuration.sandbox.map { .object($0.tokenMembers) }
         let document = Document(id: TokenSet.documentID(configuration.name), fields: fields)
         set = TokenSet(document)!
+        set.awaits = ledger.dependencies.awaited.sorted().prefix(TokenSet.awaitsLimit).map { $0 }
         report.name = configuration.name
         report.tokens = ledger.count
     }
@@ -53,6 +56,8 @@ struct SetCreation {
             set.tokens = max(set.tokens, count)
         }
         try await sets.release(set, progress: progress)
+        // What is waited for may be over already.
+        _ = try await sets.pool.releaseDependents(of: ledger.dependencies.awaited.sorted())
         return report
     }
 
@@ -80,6 +85,8 @@ struct SetCreation {
                     report.resumed = found.step == .writing
                     found.document["config"] = configuration.record
                     found.document["sandbox"] = configuration.sandbox.map { .object($0.tokenMembers) }
+                    if let limit = configuration.limit { found.limit = limit }
+                    if let share = configuration.share { found.share = share }
                     found.tokens = max(found.tokens, ledger.count)
                 }
                 set = found

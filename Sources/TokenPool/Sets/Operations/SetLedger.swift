@@ -6,6 +6,8 @@ struct SetLedger: Sendable {
     private var ordinals: [UInt64: UInt32] = [:]
     /// How many tokens there are.
     private(set) var count = 0
+    /// Who waits for whom.
+    private(set) var dependencies = DependencyCheck()
 
     /// Makes every token once.
     ///
@@ -22,6 +24,7 @@ struct SetLedger: Sendable {
             } else {
                 ordinals[hash] = UInt32(clamping: count)
             }
+            dependencies.add(token)
             count += 1
             if count % 1000 == 0 {
                 try Task.checkCancellation()

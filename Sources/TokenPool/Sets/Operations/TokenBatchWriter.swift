@@ -95,7 +95,8 @@ struct TokenBatchWriter: Sendable {
     /// Members of `pool` that a configuration decides; what it no longer says goes.
     private static let decidedMembers = [
         "set", "kind", "priority", "requires", "max_attempts", "command", "environment", "sandbox", "outputs", "logs",
-        "retry_delay", "time_limit", "lease_seconds", "after", "not_before", "superseded",
+        "retry_delay", "time_limit", "lease_seconds", "after", "after_any", "not_before", "superseded", "output_limit",
+        "output_to", "result_pattern",
     ]
     /// Fields that tell where a token stands, not what it is.
     private static let stateFields: Set = [

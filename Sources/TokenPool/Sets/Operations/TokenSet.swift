@@ -53,6 +53,16 @@ public struct TokenSet: Hashable, Sendable {
         get { document["tokens"]?.intValue ?? 0 }
         set { document["tokens"] = .integer(newValue) }
     }
+    /// How many of its tokens may be held at once; `nil` any number.
+    public var limit: Int? {
+        get { document["limit"]?.intValue.flatMap { $0 >= 0 ? $0 : nil } }
+        set { document["limit"] = newValue.map(JSON.integer) }
+    }
+    /// Its part of the pool beside the sets that have work as well; `nil` is 1.
+    public var share: Double? {
+        get { document["share"]?.numberValue.flatMap { $0 > 0 ? $0 : nil } }
+        set { document["share"] = newValue.flatMap(JSON.double) }
+    }
     /// When it was created.
     public var created: Timestamp? { Timestamp(document["created"]) }
     /// What is being done in bulk.

@@ -2,6 +2,20 @@ import CouchDB
 import CouchDocument
 
 extension TokenSets {
+    /// Changes how much of the pool a set may have; workers follow within half a minute.
+    ///
+    /// - Parameters:
+    ///   - limit: How many of its tokens may be held at once; `.some(nil)` any number, `nil` as it is.
+    ///   - share: Its part of the pool beside other sets with work; `nil` as it is.
+    @discardableResult
+    public func change(_ name: String, limit: Int?? = nil, share: Double? = nil) async throws -> TokenSet {
+        try await change(name) { set in
+            if let limit { set.limit = limit }
+            if let share { set.share = share }
+            return limit != nil || share != nil
+        }
+    }
+
     /// Puts tokens of the set back to todo, as PiCaS' `resetTokens` does; inputs and outputs stay attached.
     ///
     /// - Parameters:

@@ -61,6 +61,7 @@ extension TokenSets {
         // Missing views are found before anything is written: without them nothing could be released.
         _ = try await counts(of: configuration.name)
         let ledger = try SetLedger(configuration, progress: progress)
+        try await ledger.dependencies.refuseCircles(of: configuration.name, in: pool)
         var creation = SetCreation(sets: self, configuration: configuration, ledger: ledger, ifExists: ifExists)
         return try await creation.run(progress)
     }

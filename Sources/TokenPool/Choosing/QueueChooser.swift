@@ -1,0 +1,116 @@
+import CouchDocument
+
+/// From which queue a worker takes its next tokens.
+///
+/// Only from queues whose tokens fit into what the worker has left. The best priority goes first. Among equals the set
+/// goes first that has had the least of this worker's time, measured by its share; so sets with work get their shares
+/// of the pool, whatever their sizes. Within a set large tokens go before small ones, which fit in beside them later.
+///
+/// A value: queues in, choices out.
+public struct QueueChooser: Sendable {
+    /// What to do to get tokens.
+    enum Step: Sendable {
+        /// Claim so many from this queue, and tell ``note(_:claimed:of:)``.
+        case claim(WorkQueue, Int)
+        /// Read the queues and hand them to ``fill(_:isFresh:now:)``.
+        case read(isFresh: Bool)
+        /// Nothing that is there can be taken.
+        case nothing
+    }
+
+    /// Only tokens of these sets; `nil` all.
+    let sets: Set<String>?
+    private var queues: [WorkQueue] = []
+    private var readAt: Timestamp?
+    private var isFresh = false
+    /// Queues that turned out empty or barred since they were read.
+    private var spent: Set<WorkQueue.Name> = []
+    private var windows: [WorkQueue.Name: ClaimWindow] = [:]
+    /// Core-seconds that sets were given, divided by their shares.
+    private var usage: [String: Double] = [:]
+    private var shares: [String: Double] = [:]
+    /// The usual length of a token of a set, in seconds.
+    private var lengths: [String: Double] = [:]
+
+    /// After so long the queues are read anew.
+    private static let lifetime = Duration.seconds(5)
+
+    /// A chooser that knows of nothing yet.
+    public init(sets: Set<String>? = nil) { self.sets = sets }
+
+    /// Begins a claim.
+    mutating func begin(now: Timestamp) {
+        if let readAt, now - readAt > Self.lifetime { forget() }
+        isFresh = false
+    }
+
+    private mutating func forget() {
+        queues = []
+        readAt = nil
+        spent = []
+    }
+
+    /// What to do next for up to so many tokens.
+    func next(_ count: Int, _ left: Offer, using random: inout some RandomNumberGenerator) -> Step {
+        let open = queues.filter { !spent.contains($0.name) && left.admits($0.requires) }
+        guard let best = open.map(\.priority).max() else {
+            return readAt == nil || !isFresh ? .read(isFresh: readAt != nil) : .nothing
+        }
+        let equals = open.filter { $0.priority == best }
+        // In any order first, so that workers without a past begin with different sets.
+        let chosen = equals.shuffled(using: &random).min { one, other in
+            let (a, b) = (standing(of: one.set), standing(of: other.set))
+            if one.set != other.set, a != b { return a < b }
+            return one.set == other.set && Self.size(one) > Self.size(other)
+        }
+        guard let chosen else { return .nothing }
+        return .claim(chosen, left.room(for: chosen.requires, atMost: count))
+    }
+
+    private static func size(_ queue: WorkQueue) -> Double {
+        (queue.requires["cores"]?.numberValue ?? 1) + (queue.requires["gpus"]?.numberValue ?? 0) * 1000
+    }
+
+    private func standing(of set: String) -> Double { usage[set] ?? 0 }
+
+    /// Takes in the queues.
+    mutating func fill(_ queues: [WorkQueue], isFresh: Bool, now: Timestamp) {
+        self.queues = queues.filter { $0.count > 0 && (sets?.contains($0.set) ?? true) }
+        self.isFresh = isFresh
+        readAt = now
+        spent = []
+        let names = Set(self.queues.map(\.name))
+        windows = windows.filter { names.contains($0.key) }
+        // A set that comes later begins where the others are: it has no claim on the past.
+        let present = Set(self.queues.map(\.set))
+        let least = present.compactMap { usage[$0] }.min() ?? 0
+        for set in present where usage[set] == nil { usage[set] = least }
+    }
+
+    /// The sets of the queues that are known.
+    var setNames: Set<String> { Set(queues.map(\.set)) }
+
+    mutating func setShare(_ share: Double?, of set: String) { shares[set] = share }
+
+    func window(of queue: WorkQueue) -> ClaimWindow { windows[queue.name] ?? ClaimWindow(order: .shuffled) }
+
+    mutating func keep(_ window: ClaimWindow, of queue: WorkQueue) { windows[queue.name] = window }
+
+    /// Takes in how a claim went.
+    mutating func note(_ queue: WorkQueue, claimed: Int, of wanted: Int) {
+        if claimed == 0 { spent.insert(queue.name) }
+        let cores = max(queue.requires["cores"]?.numberValue ?? 1, 0.1)
+        let cost = Double(claimed) * cores * (lengths[queue.set] ?? averageLength)
+        usage[queue.set, default: 0] += cost / max(shares[queue.set] ?? 1, 0.001)
+    }
+
+    private var averageLength: Double {
+        lengths.isEmpty ? 1 : lengths.values.reduce(0, +) / Double(lengths.count)
+    }
+
+    /// Takes in how long a token of a set took.
+    public mutating func noteLength(_ length: Duration, of set: String) {
+        let seconds = max(Double(length.wholeMilliseconds) / 1000, 0.001)
+        lengths[set] = lengths[set].map { $0 * 0.8 + seconds * 0.2 } ?? seconds
+    }
+}
