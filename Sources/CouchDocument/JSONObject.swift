@@ -23,8 +23,9 @@ public struct JSONObject: Sendable {
     /// The same for members that are gathered already. Costs one pass, however often names are repeated.
     init(lastOf members: [Member]) {
         if members.count <= Self.scanLimit {
+            storage.reserveCapacity(members.count)
             for (name, value) in members {
-                storage.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
+                if position(of: name) != nil { removeValue(forName: name) }
                 storage.append((name, value))
             }
             return
@@ -54,7 +55,8 @@ public struct JSONObject: Sendable {
 
     private func position(of name: String) -> Int? {
         if let positions { return positions[MemberName(name)] }
-        return storage.firstIndex { $0.name.utf8.elementsEqual(name.utf8) }
+        // Equal bytes are equal strings, not the other way round; the quick look comes first.
+        return storage.firstIndex { $0.name == name && $0.name.utf8.elementsEqual(name.utf8) }
     }
 
     /// The number of members.
@@ -93,6 +95,12 @@ public struct JSONObject: Sendable {
         let value = storage.remove(at: position).value
         if positions != nil { notePositions() }
         return value
+    }
+
+    /// Removes the members of which the condition is true.
+    public mutating func removeAll(where condition: (Member) throws -> Bool) rethrows {
+        try storage.removeAll(where: condition)
+        if positions != nil { notePositions() }
     }
 
     /// Takes over every member of the other object; its values win.

@@ -166,21 +166,28 @@ struct JSONParser {
     private mutating func string() throws(JSONError) -> String {
         position += 1
         let start = position
-        while let byte = current {
+        var all: UInt8 = 0
+        while position < bytes.count {
+            let byte = bytes[position]
             if byte == UInt8(ascii: "\"") {
-                let text = try utf8(start..<position)
+                let text =
+                    all < 0x80
+                    // ASCII can not be wrong, so nothing is repaired here.
+                    ? String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
+                    : try utf8(start..<position)
                 position += 1
                 return text
             }
             if byte == UInt8(ascii: "\\") { return try stringWithEscapes(from: start) }
             if byte < 0x20 { throw failure("control character in a string") }
+            all |= byte
             position += 1
         }
         throw failure("unfinished string")
     }
 
     private func utf8(_ range: Range<Int>) throws(JSONError) -> String {
-        guard let text = String(validating: bytes[range], as: UTF8.self) else {
+        guard let text = String(validating: UnsafeBufferPointer(rebasing: bytes[range]), as: UTF8.self) else {
             throw JSONError(offset: range.lowerBound, reason: "invalid UTF-8 in a string")
         }
         return text

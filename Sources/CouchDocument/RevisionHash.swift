@@ -30,6 +30,7 @@ extension Revision {
         editing parent: Revision?, isDeleted: Bool, body: JSONObject, attachments: [AttachmentDigest] = []
     ) {
         var term = ErlangTerm()
+        term.reserve(256)
         term.listHeader(count: 5)
         term.atom(isDeleted ? "true" : "false")
         term.integer(parent?.generation ?? 0)
@@ -69,11 +70,12 @@ extension Revision {
 
 /// Bytes as lower-case hex digits.
 public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value }
     var text: [UInt8] = []
+    text.reserveCapacity(2 * bytes.underestimatedCount)
     for byte in bytes {
-        text.append(digits[Int(byte >> 4)])
-        text.append(digits[Int(byte & 15)])
+        text.append(digit(byte >> 4))
+        text.append(digit(byte & 15))
     }
     return String(decoding: text, as: UTF8.self)
 }
@@ -81,6 +83,8 @@ public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
 /// Writes JSON in Erlang's external term format (https://www.erlang.org/doc/apps/erts/erl_ext_dist), version 131.
 private struct ErlangTerm {
     private(set) var bytes: [UInt8] = [131]
+
+    mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
 
     mutating func big<Number: FixedWidthInteger>(_ number: Number) {
         withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }

@@ -1,4 +1,5 @@
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -31,7 +32,10 @@ package struct CouchHTTPServer: Service {
         let service = service
         let application = Application(
             responder: CouchResponder(service: service),
-            server: .http1(configuration: .init(idleTimeout: .seconds(600))),
+            server: HTTPServerBuilder { responder in
+                ConnectionChannel(
+                    http: HTTP1Channel(responder: responder, configuration: .init(idleTimeout: .seconds(600))))
+            },
             configuration: .init(address: .hostname(host, port: port), backlog: 1024),
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) },
             logger: logger)

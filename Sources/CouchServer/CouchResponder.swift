@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import Synchronization
 
 /// What Hummingbird tells of a request besides the request: its connection.
 package struct CallContext: InitializableFromSource, Sendable {
@@ -49,7 +50,7 @@ package struct CouchResponder: HTTPResponder {
         }
         answer.headers[.server] = CouchService.serverName
         if answer.headers[.requestID] == nil {
-            answer.headers[.requestID] = hexadecimal((0..<5).map { _ in UInt8.random(in: 0...255) })
+            answer.headers[.requestID] = RequestNumber.next()
         }
         let milliseconds = (ContinuousClock.now - start) / .milliseconds(1)
         answer.headers[.bodyTime] = String(Int(milliseconds))
@@ -67,8 +68,11 @@ package struct CouchResponder: HTTPResponder {
         case .buffer(let buffer): body = ResponseBody(byteBuffer: buffer)
         case .stream(let length, let write):
             body = ResponseBody(contentLength: length) { writer in
-                try await write(&writer)
-                try await writer.finish(nil)
+                // Long answers take turns with short ones on the common pool, not on the connection's thread.
+                try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                    try await write(&writer)
+                    try await writer.finish(nil)
+                }
             }
         }
         var headers = answer.headers
@@ -77,5 +81,17 @@ package struct CouchResponder: HTTPResponder {
             body = ResponseBody()
         }
         return Response(status: .couch(answer.status), headers: headers, body: body)
+    }
+}
+
+/// The ten hex digits by which a request is known, never those of one shortly before.
+private enum RequestNumber {
+    private static let last = Atomic<UInt64>(UInt64.random(in: 0...UInt64.max))
+
+    static func next() -> String {
+        // An odd step visits every number once; the multiplication makes neighbours look apart (SplitMix64).
+        var number = last.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+        number = (number ^ (number >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        return withUnsafeBytes(of: number.bigEndian) { hexadecimal($0.prefix(5)) }
     }
 }

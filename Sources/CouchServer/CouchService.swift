@@ -62,7 +62,7 @@ package final class CouchService: Sendable {
         call.account = account
         var answer: Answer
         do {
-            answer = try await route(call)
+            answer = try await (call.hasLargeBody ? routeAside(call) : route(call))
         } catch var refusal as Refusal {
             if let cookie { refusal.headers.append(("Set-Cookie", cookie)) }
             throw refusal
@@ -71,6 +71,11 @@ package final class CouchService: Sendable {
         }
         if let cookie, answer.headers[.setCookie] == nil { answer.headers[.setCookie] = cookie }
         return answer
+    }
+
+    /// Routes a request whose body takes long to read, so that the connection's thread is free for others.
+    private func routeAside(_ call: Call) async throws -> Answer {
+        try await withTaskExecutorPreference(globalConcurrentExecutor) { try await route(call) }
     }
 
     private func route(_ call: Call) async throws -> Answer {

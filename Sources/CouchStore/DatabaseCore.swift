@@ -34,13 +34,25 @@ final class DatabaseCore: Sendable {
                 (try DatabaseState(reading: database), try DatabaseSettings(reading: database))
             }
             self.pool = pool
-            shortReads = ReadQueue(pool: pool, label: name)
+            shortReads = try ReadQueue(path: path, label: name)
             attachmentStore = AttachmentStore(folder: attachmentsFolder)
             signal = ChangeSignal(sequence: state.sequence)
             published = Mutex(Published(state: state, settings: settings))
         } catch {
             throw StoreError.wrapping(error, attempt: "open database \"\(name)\" in \(path)")
         }
+    }
+
+    /// Closes the file once reads and writes under way are done. Blocks.
+    func close() throws {
+        try shortReads.close()
+        try pool.writeWithoutTransaction { database in
+            // The file alone is the whole database then. A reader that is still at it only puts that off.
+            do { _ = try database.checkpoint(.truncate) } catch let error as DatabaseError
+                where error.resultCode == .SQLITE_BUSY
+            {}
+        }
+        try pool.close()
     }
 
     /// Takes over what a transaction changed. Called by the writer's thread, in the order of commits.

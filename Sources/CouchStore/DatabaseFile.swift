@@ -59,10 +59,19 @@ enum DatabaseFile {
             try database.execute(sql: "PRAGMA synchronous = FULL")
             // 16 MiB of log between checkpoints: small enough to recover quickly, large enough to gather many commits.
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
+            // A log that grew while a long reader kept it from being moved is short again afterwards.
+            try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
             try database.execute(sql: "PRAGMA cache_size = -8192")
             try database.execute(sql: "PRAGMA temp_store = MEMORY")
         }
         return configuration
+    }
+
+    /// Opens the file once more, for reading. It must be there.
+    static func openReader(path: String, label: String) throws -> DatabaseQueue {
+        var configuration = configuration(label: label)
+        configuration.readonly = true
+        return try DatabaseQueue(path: path, configuration: configuration)
     }
 
     /// Opens the file; makes its tables when it is new, and adds to them when it is of an earlier version.

@@ -89,6 +89,9 @@ struct EditWriter {
                         AttachmentDigest(name: $0.name, contentType: $0.contentType, md5: $0.md5)
                     })
             }
+            if current == nil && parent == nil {
+                return try insert(prepared, revision, tree: nil, AttachmentCoding.encode(attachments))
+            }
             let path = parent.map { [revision, $0] } ?? [revision]
             var merged = tree ?? RevisionTree(nodes: [])
             guard merged.merge(path: path, isDeleted: edit.isDeleted) else { return .conflict }
@@ -133,23 +136,9 @@ struct EditWriter {
         let leaves = tree.leaves
         let encodedTree = tree.count > 1 ? tree.encoded() : nil
         let encodedAttachments = AttachmentCoding.encode(attachments)
+        guard let current else { return try insert(prepared, revision, tree: encodedTree, encodedAttachments) }
         state.sequence += 1
         if prepared.edit.id.hasPrefix("_design/") { touchesDesignDocuments = true }
-        guard let current else {
-            try SQLStatement(
-                database,
-                """
-                INSERT INTO documents (sequence, number, id, deleted, leaves, revision, tree, attachments, body)
-                VALUES (?1, ?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
-                """
-            )
-            .bind(1, state.sequence).bind(2, prepared.edit.id).bind(3, prepared.edit.isDeleted ? 1 : 0)
-            .bind(4, revision.encoded).bind(5, encodedTree).bind(6, encodedAttachments).bind(7, prepared.body).run()
-            sequenceCounts.move(from: nil, to: state.sequence)
-            try count(prepared.edit.id, isDeleted: prepared.edit.isDeleted, by: 1)
-            state.bodyBytes += prepared.body.count
-            return .saved(revision, sequence: state.sequence)
-        }
         let winner = leaves[0]
         // The parent's body is no leaf's any more, wherever it is; the winner's row is dealt with below.
         if let parent, parent != current.winner { try markAsReplaced(parent, of: current) }
@@ -166,6 +155,27 @@ struct EditWriter {
             (winnersAttachments, body) = try takeBack(winner.revision, of: current)
         }
         try moveRow(of: current, leaves: leaves.count, encodedTree, to: winner, winnersAttachments, body)
+        return .saved(revision, sequence: state.sequence)
+    }
+
+    /// Writes a document that was not there.
+    private mutating func insert(
+        _ prepared: PreparedEdit, _ revision: Revision, tree: [UInt8]?, _ attachments: [UInt8]?
+    ) throws -> EditOutcome {
+        state.sequence += 1
+        if prepared.edit.id.hasPrefix("_design/") { touchesDesignDocuments = true }
+        try SQLStatement(
+            database,
+            """
+            INSERT INTO documents (sequence, number, id, deleted, leaves, revision, tree, attachments, body)
+            VALUES (?1, ?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
+            """
+        )
+        .bind(1, state.sequence).bind(2, prepared.edit.id).bind(3, prepared.edit.isDeleted ? 1 : 0)
+        .bind(4, revision.encoded).bind(5, tree).bind(6, attachments).bind(7, prepared.body).run()
+        sequenceCounts.move(from: nil, to: state.sequence)
+        try count(prepared.edit.id, isDeleted: prepared.edit.isDeleted, by: 1)
+        state.bodyBytes += prepared.body.count
         return .saved(revision, sequence: state.sequence)
     }
 

@@ -10,7 +10,7 @@ extension StoreError {
         let number = errno
         let text = "could not \(attempt) \(path): \(String(cString: strerror(number)))"
         switch number {
-        case ENOSPC, EDQUOT: return StoreError(.full, text + ": make room, then try again")
+        case ENOSPC, EDQUOT, EFBIG: return StoreError(.full, text + ": make room, then try again")
         case EROFS, EACCES, EPERM: return StoreError(.readOnly, text + ": make the data folder writable")
         default: return StoreError(.failed, text)
         }

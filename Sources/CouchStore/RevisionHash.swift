@@ -10,26 +10,25 @@ enum RevisionHash: Hashable, Sendable {
     case text(String)
 
     init(_ hash: String) {
-        guard hash.utf8.count == 32 else {
-            self = .text(hash)
-            return
-        }
-        var high: UInt64 = 0
-        var low: UInt64 = 0
-        var count = 0
-        for digit in hash.utf8 {
-            let value: UInt8
-            switch digit {
-            case 0x30...0x39: value = digit - 0x30
-            case 0x61...0x66: value = digit - 0x57
-            default:
-                self = .text(hash)
-                return
+        var text = hash
+        self = text.withUTF8 { Self.digest($0) } ?? .text(hash)
+    }
+
+    private static func digest(_ digits: UnsafeBufferPointer<UInt8>) -> RevisionHash? {
+        guard digits.count == 32 else { return nil }
+        func half(_ start: Int) -> UInt64? {
+            var result: UInt64 = 0
+            for index in start..<start + 16 {
+                switch digits[index] {
+                case 0x30...0x39: result = result << 4 | UInt64(digits[index] - 0x30)
+                case 0x61...0x66: result = result << 4 | UInt64(digits[index] - 0x57)
+                default: return nil
+                }
             }
-            if count < 16 { high = high << 4 | UInt64(value) } else { low = low << 4 | UInt64(value) }
-            count += 1
+            return result
         }
-        self = .digest(high, low)
+        guard let high = half(0), let low = half(16) else { return nil }
+        return .digest(high, low)
     }
 
     var text: String {

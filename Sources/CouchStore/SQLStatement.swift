@@ -111,6 +111,10 @@ extension StoreError {
             return StoreError(.closed, "\(attempt): Database does not exist.")
         case .SQLITE_MISUSE:
             return StoreError(.closed, "\(attempt): Database does not exist.")
+        case .SQLITE_IOERR where [.SQLITE_IOERR_WRITE, .SQLITE_IOERR_SHMSIZE].contains(error.extendedResultCode):
+            // SQLite knows a full disk by ENOSPC only; a quota or a limit on the size of files has other numbers.
+            return StoreError(
+                .full, "\(attempt): the disk takes no more (\(message)): look for a quota or limit, or make room")
         default:
             return StoreError(.failed, "\(attempt): \(message) (SQLite code \(error.extendedResultCode.rawValue))")
         }

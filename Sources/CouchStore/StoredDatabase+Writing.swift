@@ -10,10 +10,7 @@ extension StoredDatabase {
         if edits.isEmpty { return [] }
         try core.refuseWhenClosed()
         guard let validation else {
-            var prepared: [PreparedEdit] = []
-            prepared.reserveCapacity(edits.count)
-            for edit in edits { prepared.append(try await prepare(edit)) }
-            return try await commit(prepared)
+            return try await commit(try await prepare(edits))
         }
         var outcomes: [EditOutcome?] = []
         var prepared: [PreparedEdit] = []
@@ -36,6 +33,32 @@ extension StoredDatabase {
         let outcomes = try await change("write") { try $0.apply(prepared) }
         startCompactionIfDue()
         return outcomes
+    }
+
+    /// Edits that one thread prepares, when there are many.
+    private static let share = 200
+
+    /// Works out what needs no look at the database; many edits on all processors.
+    private func prepare(_ edits: [Edit]) async throws -> [PreparedEdit] {
+        if edits.count <= Self.share {
+            var prepared: [PreparedEdit] = []
+            prepared.reserveCapacity(edits.count)
+            for edit in edits {
+                prepared.append(
+                    edit.attachments.isEmpty ? PreparedEdit(edit, contents: []) : try await prepare(edit))
+            }
+            return prepared
+        }
+        return try await withThrowingTaskGroup(of: (Int, [PreparedEdit]).self) { group in
+            let starts = Array(stride(from: 0, to: edits.count, by: Self.share))
+            for (place, start) in starts.enumerated() {
+                let some = Array(edits[start..<min(start + Self.share, edits.count)])
+                group.addTask { (place, try await self.prepare(some)) }
+            }
+            var parts = [[PreparedEdit]](repeating: [], count: starts.count)
+            for try await (place, part) in group { parts[place] = part }
+            return Array(parts.joined())
+        }
     }
 
     private func prepare(_ edit: Edit) async throws -> PreparedEdit {

@@ -129,6 +129,6 @@ package final class StoredDatabase: Sendable {
         await queue.close(error)
         await madeViews.withLock { $0 }?.close()
         let core = core
-        try await core.attachmentStore.perform { try core.pool.close() }
+        try await core.attachmentStore.perform { try core.close() }
     }
 }

@@ -31,13 +31,10 @@ struct DocumentDraft: Sendable {
     /// - Parameter limit: The largest document in bytes; a larger one is refused with its own `_id` as reason.
     init(_ json: JSON, limit: Int) throws {
         guard case .object(let object) = json else { throw Refusal.badRequest("Document must be a JSON object") }
-        for (name, value) in object {
-            if name.utf8.first == UInt8(ascii: "_") {
-                try readSpecial(name, value)
-            } else {
-                body[name] = value
-            }
-        }
+        func isSpecial(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: "_") }
+        body = object
+        body.removeAll { isSpecial($0.name) }
+        for (name, value) in object where isSpecial(name) { try readSpecial(name, value) }
         if let history, revision == nil || history.first == revision { revision = history.first }
         if limit < Int.max, JSON.object(body).encoded().count > limit { throw Refusal.documentTooLarge(id ?? "") }
     }

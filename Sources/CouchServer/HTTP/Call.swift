@@ -77,6 +77,13 @@ extension Call {
     /// The size beyond which a request is refused: CouchDB's `max_http_request_size`.
     static let maximumRequestSize = 4 << 30
 
+    /// Whether the body is more than what is read in passing; also when its size is not told.
+    var hasLargeBody: Bool {
+        if headers[.transferEncoding] != nil || headers[.contentEncoding] != nil { return true }
+        guard let length = headers[.contentLength].flatMap({ Int($0) }) else { return false }
+        return length > 64 << 10
+    }
+
     /// The pieces of the body as they come. The client is told to go on when it waits for that.
     func bodyStream() async throws -> RequestBody {
         if headers[.expect]?.lowercased() == "100-continue" {
