@@ -58,6 +58,8 @@ final class ServerProcess: Sendable {
 
     var port: Int { state.withLock(\.port) }
 
+    var processID: pid_t? { state.withLock(\.running)?.pid }
+
     /// The built program, which lies beside the tests.
     private static func program() throws -> String {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

@@ -38,6 +38,9 @@ public struct TestServer: Sendable {
     /// The folder of its databases.
     public var folder: String { own.folder }
 
+    /// The process, while it runs and is the tests' own.
+    public var processID: Int32? { process?.processID }
+
     private var own: ServerProcess {
         guard let process else { fatalError("the server at COUCHDB_URL is not the tests' own: use TestServer.start()") }
         return process
