@@ -50,10 +50,16 @@ extension Database {
     ///   - fields: Names, or objects such as `{"name": "asc"}`.
     ///   - name: `nil`: the server makes one.
     ///   - design: The design document, without `_design/`; `nil`: one of its own.
+    ///   - partialFilter: A selector: only documents that match are in the index, which then is used by queries that name
+    ///     it in `use_index`, and no others. `nil`: all documents that have the fields.
     /// - Returns: Whether it is new.
     @discardableResult
-    public func createIndex(_ fields: [JSON], name: String? = nil, design: String? = nil) async throws -> Bool {
-        var body: JSONObject = ["index": ["fields": .array(fields)], "type": "json"]
+    public func createIndex(
+        _ fields: [JSON], name: String? = nil, design: String? = nil, partialFilter: JSONObject? = nil
+    ) async throws -> Bool {
+        var index: JSONObject = ["fields": .array(fields)]
+        index["partial_filter_selector"] = partialFilter.map(JSON.object)
+        var body: JSONObject = ["index": .object(index), "type": "json"]
         body["name"] = name.map(JSON.string)
         body["ddoc"] = design.map(JSON.string)
         let response = try await server.perform(Call("POST", path("_index"), body: .json(.object(body))))
