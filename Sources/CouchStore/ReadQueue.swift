@@ -21,10 +21,13 @@ final class ReadQueue: Sendable {
         var busyThreads = 0
         /// Connections that no thread uses.
         var idle: [DatabaseQueue]
+        var isClosed = false
     }
 
     private let connections: [DatabaseQueue]
     private let threads: DispatchQueue
+    /// Threads at work.
+    private let work = DispatchGroup()
     /// Protects what waits and how many threads work on it.
     private let state: Mutex<State>
 
@@ -42,18 +45,39 @@ final class ReadQueue: Sendable {
     }
 
     private func submit(_ job: @escaping Job) {
-        let mustStart = state.withLock { state in
+        let (isClosed, mustStart) = state.withLock { state in
+            if state.isClosed { return (true, false) }
             state.pending.append(job)
-            guard state.busyThreads < Self.threadCount else { return false }
+            guard state.busyThreads < Self.threadCount else { return (false, false) }
             state.busyThreads += 1
-            return true
+            // Entered under the lock: whoever closes waits for it.
+            work.enter()
+            return (false, true)
         }
-        if mustStart { threads.async { self.drain() } }
+        if isClosed { job(.failure(Self.closed)) }
+        if mustStart {
+            threads.async {
+                self.drain()
+                self.work.leave()
+            }
+        }
     }
 
-    /// Closes the connections once those who read are done. To be called before the writer's connection is closed, which
-    /// then clears the log away.
-    func close() throws { for connection in connections { try connection.close() } }
+    /// Refuses what has not begun, waits for those who read, and closes the connections. Blocks. To be called before the
+    /// writer's connection is closed, which then clears the log away.
+    func close() throws {
+        let refused = state.withLock { state in
+            defer { state.pending = [] }
+            state.isClosed = true
+            return state.pending
+        }
+        for job in refused { job(.failure(Self.closed)) }
+        // SQLite's functions must not be called on a closed connection, and GRDB does.
+        work.wait()
+        for connection in connections { try connection.close() }
+    }
+
+    private static var closed: StoreError { StoreError(.closed, "Database does not exist.") }
 
     private func drain() {
         // There are as many connections as threads.

@@ -171,6 +171,30 @@ struct StoreTests {
         try await temporary.remove()
     }
 
+    @Test("a database may be deleted while many read it: each read ends, with an answer or the word that it is gone")
+    func deletionUnderReaders() async throws {
+        let temporary = try await TemporaryStore()
+        let store = temporary.store
+        for _ in 0..<20 {
+            let database = try await store.createDatabase("short-lived")
+            _ = try await database.put("doc", [:])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<16 {
+                    group.addTask {
+                        do {
+                            while true { _ = try await database.read("doc") }
+                        } catch let error as StoreError where error.code == .closed || error.code == .notFound {
+                            // The end that every reader must see.
+                        }
+                    }
+                }
+                try await store.deleteDatabase("short-lived")
+                try await group.waitForAll()
+            }
+        }
+        try await temporary.remove()
+    }
+
     @Test("a new database is for admins only, and its id and birth stay")
     func settings() async throws {
         try await TemporaryStore.withDatabase { database, temporary in
