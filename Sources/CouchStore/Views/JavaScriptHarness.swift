@@ -116,11 +116,12 @@ enum JavaScriptHarness {
             logged = [];
             let body;
             try { body = stringify(results); } catch (error) {
-              // Something can not be written as JSON: its document counts as one that threw.
-              for (let at = 0; at < results.length; at++) {
-                try { results[at] = parse(stringify(results[at])); } catch (error) { results[at] = 0; }
-              }
-              body = stringify(results);
+              // Something can not be written as JSON: its document counts as one that threw. What is nested so deep that it
+              // can only just be written must not be written as a part of something else.
+              const texts = results.map(function (rows) {
+                try { return stringify(rows); } catch (error) { return '0'; }
+              });
+              body = '[' + texts.join(',') + ']';
             }
             return '[' + count + ',' + stringify(messages) + ',' + body + ']';
           }

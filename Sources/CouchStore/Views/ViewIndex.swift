@@ -87,17 +87,17 @@ final class ViewIndex: Sendable {
 
     private func update() {
         let update = ViewIndexUpdate(definitions, thread: thread)
-        var failure: (any Error)?
-        while true {
-            do { try catchUp(update) } catch { failure = error }
-            let (waiters, isDone) = finishPass(failed: failure != nil)
-            for waiter in waiters {
-                if let failure { waiter.resume(throwing: failure) } else { waiter.resume(throwing: Self.closed) }
+        var isDone = false
+        while !isDone {
+            do {
+                isDone = reached(try catchUp(update))
+            } catch {
+                if !state.withLock({ $0.isClosed }) {
+                    logger.warning("a view index was not brought up to date", metadata: ["reason": "\(error)"])
+                }
+                fail(error)
+                isDone = true
             }
-            if isDone { break }
-        }
-        if let failure {
-            logger.warning("a view index was not brought up to date", metadata: ["reason": "\(failure)"])
         }
     }
 
@@ -105,50 +105,48 @@ final class ViewIndex: Sendable {
     ///
     /// While many pages are read, documents that stood in a later one can be changed and move behind it all. So what is
     /// true of the index is only known after a last page that reaches the end of the log in one snapshot.
-    private func catchUp(_ update: ViewIndexUpdate) throws {
+    ///
+    /// - Returns: The sequence whose state the index shows now.
+    private func catchUp(_ update: ViewIndexUpdate) throws -> Int {
         var position = try file.readNow { try $0.header().sequence }
-        while !state.withLock({ $0.isClosed }) {
+        while true {
+            if state.withLock({ $0.isClosed }) { throw Self.closed }
             let end = try source.lastSequence()
             let page = try source.changes(after: position, through: .max)
             if !page.isFull {
                 let sequence = max(end, page.lastSequence)
                 if !page.isEmpty { try update.run(page, as: sequence, file: file) }
-                reached(sequence)
-                return
+                return sequence
             }
             try update.run(
                 from: position, through: end, source: source, file: file,
                 isCancelled: { state.withLock { $0.isClosed } }, committed: { position = $0 })
-            position = max(position, state.withLock { $0.isClosed } ? position : end)
+            position = max(position, end)
         }
     }
 
-    /// Lets those go on who waited for no more than this.
-    private func reached(_ sequence: Int) {
-        let served = state.withLock { state -> [Waiter] in
+    /// Lets those go on who waited for no more than this, and answers whether nobody waits any more. Who goes on then
+    /// finds the index at rest.
+    private func reached(_ sequence: Int) -> Bool {
+        let (served, isDone) = state.withLock { state in
             state.sequence = max(state.sequence, sequence)
             let served = state.waiters.filter { $0.sequence <= sequence }
             state.waiters.removeAll { $0.sequence <= sequence }
-            return served
+            state.isUpdating = !state.waiters.isEmpty
+            return (served, state.waiters.isEmpty)
         }
         for waiter in served { waiter.continuation.resume() }
+        return isDone
     }
 
-    /// Who still waits after a pass over the whole log, when it failed or the index is closed; and whether to end.
-    private func finishPass(failed: Bool) -> ([CheckedContinuation<Void, any Error>], Bool) {
-        state.withLock { state in
-            if failed || state.isClosed {
-                let waiters = state.waiters.map(\.continuation)
-                state.waiters = []
-                state.isUpdating = false
-                return (waiters, true)
-            }
-            if state.waiters.isEmpty {
-                state.isUpdating = false
-                return ([], true)
-            }
-            return ([], false)
+    /// Tells all who wait.
+    private func fail(_ error: any Error) {
+        let waiters = state.withLock { state in
+            defer { state.waiters = [] }
+            state.isUpdating = false
+            return state.waiters
         }
+        for waiter in waiters { waiter.continuation.resume(throwing: error) }
     }
 
     // MARK: Reading
