@@ -14,6 +14,16 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+// Only for `Scripts/fuzz`: without libFuzzer's `main` this program does not link.
+let fuzzing = Context.environment["TOKENPOOL_FUZZ"] != nil
+let fuzzers: [Target] =
+    fuzzing
+    ? [
+        .executableTarget(
+            name: "fuzzer", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Fuzzer",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+    ] : []
+
 let package = Package(
     name: "tokenpool",
     platforms: [.macOS(.v15)],
@@ -104,7 +114,22 @@ let package = Package(
             name: "TestSupport", dependencies: ["CouchDB", "CouchDocument", "TokenPoolDaemon"],
             path: "Tests/TestSupport",
             swiftSettings: strict),
-        .testTarget(name: "CouchDocumentTests", dependencies: ["CouchDocument"], swiftSettings: strict),
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "CouchDocument", "CouchServer", "CouchStore", logging,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], path: "Tests/Fuzz/Targets", swiftSettings: strict),
+        .testTarget(
+            name: "CouchServerTests",
+            dependencies: [
+                "CouchDocument", "CouchServer", "FuzzTargets", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CouchDocumentTests", dependencies: ["CouchDocument", "TestSupport", crypto], swiftSettings: strict),
         .testTarget(
             name: "CouchStoreTests",
             dependencies: [
@@ -150,5 +175,5 @@ let package = Package(
         .target(
             name: "CICU",
             linkerSettings: [.linkedLibrary("icui18n"), .linkedLibrary("icuuc")]),
-    ]
+    ] + fuzzers
 )

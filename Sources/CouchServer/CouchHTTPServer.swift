@@ -9,19 +9,22 @@ package struct CouchHTTPServer: Service {
     let service: CouchService
     let host: String
     let port: Int
+    let mostConnections: Int
     let logger: Logger
     let onReady: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
     ///   - port: 0 for any free one.
+    ///   - mostConnections: What the process can bear, whatever the settings say.
     ///   - onReady: Called with the port once connections are taken.
     package init(
-        service: CouchService, host: String, port: Int, logger: Logger,
+        service: CouchService, host: String, port: Int, mostConnections: Int, logger: Logger,
         onReady: @escaping @Sendable (_ port: Int) async -> Void
     ) {
         self.service = service
         self.host = host
         self.port = port
+        self.mostConnections = mostConnections
         self.logger = logger
         self.onReady = onReady
     }
@@ -30,11 +33,21 @@ package struct CouchHTTPServer: Service {
         let onReady = onReady
         let port = port
         let service = service
+        let counter = ConnectionCounter { [mostConnections] in
+            min(mostConnections, service.settings.limits.connections)
+        }
         let application = Application(
             responder: CouchResponder(service: service),
             server: HTTPServerBuilder { responder in
                 ConnectionChannel(
-                    http: HTTP1Channel(responder: responder, configuration: .init(idleTimeout: .seconds(600))))
+                    http: HTTP1Channel(
+                        responder: responder,
+                        configuration: .init(
+                            additionalChannelHandlers: [
+                                ConnectionGuard(limits: service.settings.limits.pace, counter: counter)
+                            ],
+                            // Between two requests.
+                            idleTimeout: .seconds(600))))
             },
             configuration: .init(address: .hostname(host, port: port), backlog: 1024),
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) },

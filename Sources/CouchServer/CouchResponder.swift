@@ -32,12 +32,21 @@ package struct CouchResponder: HTTPResponder {
         var answer: Answer
         let origin = CrossOrigin(request.headers, settings: service.settings)
         if request.method == .options, let preflight = origin?.preflight(request.headers) {
-            return Self.response(preflight, isHead: false)
+            return response(preflight, to: request, share: nil)
         }
+        var share: Workload.Share?
         do {
-            answer = try await service.answer(request, channel: context.channel)
+            let taken = try service.workload.admit(isUrgent: Self.isUrgent(request))
+            share = taken
+            let call = try Call(
+                request, channel: context.channel, share: taken, largestRequest: service.settings.limits.requestSize)
+            answer = try await service.answer(call)
         } catch let refusal as Refusal {
             answer = Answer(refusal)
+            // What is left of a body that nobody wants is not waited for.
+            if refusal.status == 413 || share == nil { answer.headers[.connection] = "close" }
+        } catch let failure as ClientFailure {
+            throw failure.cause
         } catch is CancellationError {
             answer = Answer(Refusal(503, "service_unavailable", "the server is stopping"))
         } catch {
@@ -58,29 +67,59 @@ package struct CouchResponder: HTTPResponder {
         service.figures.count(
             request.method.rawValue, target: request.head.path ?? "/", status: answer.status,
             milliseconds: milliseconds)
-        return Self.response(answer, isHead: request.method == .head)
+        return response(answer, to: request, share: share)
     }
 
-    private static func response(_ answer: Answer, isHead: Bool) -> Response {
-        var body: ResponseBody
+    /// What is answered also under the greatest load: signs of life, and the settings that may be its cause.
+    private static func isUrgent(_ request: Request) -> Bool {
+        let path = request.head.path ?? "/"
+        return path == "/_up" || path.hasPrefix("/_node/")
+    }
+
+    /// - Parameter share: Held until the answer is sent.
+    private func response(_ answer: Answer, to request: Request, share: Workload.Share?) -> Response {
+        let status = HTTPResponse.Status.couch(answer.status)
+        if request.method == .head {
+            // A body that is written while it is made has no length before, and saying 0 would be wrong.
+            var headers = answer.headers
+            guard let length = answer.body.length else {
+                return Response(status: status, headers: headers, body: ResponseBody { try await $0.finish(nil) })
+            }
+            headers[.contentLength] = String(length)
+            return Response(status: status, headers: headers)
+        }
+        let body: ResponseBody
         switch answer.body {
         case .bytes(let bytes): body = ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
         case .buffer(let buffer): body = ResponseBody(byteBuffer: buffer)
         case .stream(let length, let write):
+            let logger = service.logger
             body = ResponseBody(contentLength: length) { writer in
-                // Long answers take turns with short ones on the common pool, not on the connection's thread.
-                try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                    try await write(&writer)
-                    try await writer.finish(nil)
+                do {
+                    // Long answers take turns with short ones on the common pool, not on the connection's thread.
+                    try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                        if let share {
+                            var own: any ResponseBodyWriter = BodyWriter(writer, share: share)
+                            try await write(&own)
+                        } else {
+                            try await write(&writer)
+                        }
+                        try await writer.finish(nil)
+                    }
+                } catch let failure as ClientFailure {
+                    throw failure.cause
+                } catch {
+                    // The status is out: all that can be told to the client is that the answer has no end.
+                    logger.error(
+                        "answer broke off",
+                        metadata: [
+                            "request": "\(request.method) \(request.head.path ?? "/")", "error": "\(error)",
+                        ])
+                    throw error
                 }
             }
         }
-        var headers = answer.headers
-        if isHead {
-            headers[.contentLength] = String(body.contentLength ?? 0)
-            body = ResponseBody()
-        }
-        return Response(status: .couch(answer.status), headers: headers, body: body)
+        return Response(status: status, headers: answer.headers, body: body)
     }
 }
 

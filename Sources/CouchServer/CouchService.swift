@@ -22,11 +22,15 @@ package final class CouchService: Sendable {
     let figures = ServerFigures()
     /// When the server began.
     let start: Int
+    let workload: Workload
+    let administrators: Administrators
     /// Seconds since 1970.
     let clock: @Sendable () -> Int
     package static let nodeName = "tokenpoold@127.0.0.1"
 
-    /// - Parameter secret: Seals session cookies.
+    /// - Parameters:
+    ///   - administrators: Beside those in the settings.
+    ///   - secret: Seals session cookies.
     package init(
         store: Store, administrators: [Administrator], secret: String, settings: Settings,
         replication: any ReplicationDesk, logger: Logger, clock: @escaping @Sendable () -> Int
@@ -39,7 +43,9 @@ package final class CouchService: Sendable {
         feeds = Feeds()
         start = clock()
         events = DatabaseEvents(databases: store.databaseNames(), start: start * 1_000_000)
-        signIn = SignIn(administrators: administrators, secret: secret, settings: settings) { name in
+        workload = Workload { settings.limits.workload }
+        self.administrators = Administrators(given: administrators, settings: settings)
+        signIn = SignIn(administrators: self.administrators, settings: settings, secret: secret) { name in
             try await UserDocuments.read(name, in: store)
         }
     }
@@ -56,10 +62,15 @@ package final class CouchService: Sendable {
     package func endFeeds() { feeds.end() }
 
     /// Answers a request; refusals are thrown.
-    func answer(_ request: Request, channel: any Channel) async throws -> Answer {
-        var call = try Call(request, channel: channel)
+    func answer(_ call: Call) async throws -> Answer {
+        var call = call
         let (account, cookie) = try await signIn.account(of: call, now: clock())
         call.account = account
+        if settings.limits.requiresUser && account.name == nil
+            && !Self.openPages.contains(call.path.segments.first ?? "")
+        {
+            throw Refusal.unauthorized("Authentication required.")
+        }
         var answer: Answer
         do {
             answer = try await (call.hasLargeBody ? routeAside(call) : route(call))
@@ -77,6 +88,9 @@ package final class CouchService: Sendable {
     private func routeAside(_ call: Call) async throws -> Answer {
         try await withTaskExecutorPreference(globalConcurrentExecutor) { try await route(call) }
     }
+
+    /// What can be read without signing in even where everybody must.
+    private static let openPages: Set<String> = ["", "_session", "_up"]
 
     private func route(_ call: Call) async throws -> Answer {
         let segments = call.path.segments

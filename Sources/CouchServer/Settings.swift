@@ -6,15 +6,25 @@ package final class Settings: Sendable {
     package typealias Sections = [String: [String: String]]
 
     private struct State {
-        var changed: Sections
+        var changed: Sections { didSet { limits = ServerLimits(changed) } }
+        var limits: ServerLimits
     }
-    /// What CouchDB says when nothing was set.
-    private static let defaults: Sections = [
-        "chttpd": ["bind_address": "127.0.0.1", "max_db_number_for_dbs_info_req": "100"],
-        "chttpd_auth": ["timeout": String(SessionCookie.lifetime), "authentication_db": "_users"],
-        "couchdb": ["default_security": "admin_only"],
-        "vendor": ["name": "tokenpool"],
-    ]
+    /// What is said when nothing was set.
+    private static let defaults: Sections = merged(
+        ServerLimits.defaults,
+        [
+            "chttpd": [
+                "bind_address": "127.0.0.1", "max_db_number_for_dbs_info_req": "100", "require_valid_user": "false",
+            ],
+            "chttpd_auth": ["authentication_db": "_users"],
+            "chttpd_auth_lockout": ["mode": "enforce"],
+            "couchdb": ["default_security": "admin_only"],
+            "vendor": ["name": "tokenpool"],
+        ])
+
+    private static func merged(_ sections: Sections, _ fallback: Sections) -> Sections {
+        sections.merging(fallback) { own, fallback in own.merging(fallback) { own, _ in own } }
+    }
     /// Protects the settings and the order in which they are kept.
     private let state: Mutex<State>
     private let save: @Sendable (Sections) throws -> Void
@@ -23,7 +33,7 @@ package final class Settings: Sendable {
     ///   - changed: What was set in earlier lives.
     ///   - save: Keeps all that was set; called with every change, one at a time.
     package init(changed: Sections = [:], save: @escaping @Sendable (Sections) throws -> Void = { _ in }) {
-        state = Mutex(State(changed: changed))
+        state = Mutex(State(changed: changed, limits: ServerLimits(changed)))
         self.save = save
     }
 
@@ -45,14 +55,11 @@ package final class Settings: Sendable {
     }
 
     /// Everything, defaults included.
-    package var all: Sections {
-        state.withLock { $0.changed }.merging(Self.defaults) { own, fallback in
-            own.merging(fallback) { own, _ in own }
-        }
-    }
+    package var all: Sections { Self.merged(state.withLock { $0.changed }, Self.defaults) }
 
-    /// The largest document in bytes.
-    var maximumDocumentSize: Int { self["couchdb", "max_document_size"].flatMap { Int($0) } ?? 8_000_000 }
-    /// Whether `_users/_security` may be changed.
-    var isUsersSecurityEditable: Bool { self["couchdb", "users_db_security_editable"] == "true" }
+    /// What was set in a section.
+    func changed(_ section: String) -> [String: String] { state.withLock { $0.changed[section] ?? [:] } }
+
+    /// What the settings mean.
+    var limits: ServerLimits { state.withLock { $0.limits } }
 }

@@ -16,6 +16,9 @@ package struct AllDocumentsQuery: Sendable {
     package var limit: Int
     /// Leave out this many first.
     package var skip = 0
+    /// A page ends once its bodies have this many bytes, so that a page of large documents is no larger than one of
+    /// small ones.
+    package var mostBytes = Int.max
     /// Whether bodies and attachments are read too.
     package var includesBodies = false
     /// Whether ``AllDocumentsPage/offset`` is wanted.
@@ -35,6 +38,8 @@ package struct AllDocumentsPage: Sendable {
     package let offset: Int?
     /// The database's update sequence in the same snapshot.
     package let updateSequence: Int
+    /// Whether rows may remain after the last one: the page ended before the range did.
+    package let hasMore: Bool
 }
 
 /// The bounds of a query on ids, as conditions on `?1` (start) and `?2` (end).
@@ -67,6 +72,7 @@ extension DocumentRows {
         let state = try DatabaseState(reading: database)
         let range = IDRange(query)
         var documents: [StoredDocument] = []
+        var hasMore = false
         if query.limit > 0 {
             let columns = query.includesBodies ? Self.columnsWithBody : Self.columns
             let row = try SQLStatement(
@@ -78,7 +84,13 @@ extension DocumentRows {
             range.bind(row)
             row.bind(3, query.limit).bind(4, query.skip)
             defer { row.reset() }
-            while try row.step() { documents.append(Self.document(row, withBody: query.includesBodies)) }
+            var bytes = 0
+            while bytes < query.mostBytes, try row.step() {
+                let document = Self.document(row, withBody: query.includesBodies)
+                bytes += document.body.count
+                documents.append(document)
+            }
+            hasMore = documents.count == query.limit || bytes >= query.mostBytes
         }
         var offset: Int?
         if query.wantsOffset {
@@ -92,12 +104,14 @@ extension DocumentRows {
             offset = min(before + query.skip, state.documents)
         }
         return AllDocumentsPage(
-            documents: documents, totalRows: state.documents, offset: offset, updateSequence: state.sequence)
+            documents: documents, totalRows: state.documents, offset: offset, updateSequence: state.sequence,
+            hasMore: hasMore)
     }
 
     func changes(_ range: ChangesRange) throws -> ChangesPage {
         let state = try DatabaseState(reading: database)
         var documents: [StoredDocument] = []
+        var isCut = false
         if let ids = range.ids {
             var seen: Set<String> = []
             for id in ids where seen.insert(id).inserted {
@@ -121,10 +135,16 @@ extension DocumentRows {
             // One row more tells whether there are more.
             row.bind(2, range.limit == Int.max ? range.limit : range.limit + 1)
             defer { row.reset() }
-            while try row.step() { documents.append(Self.document(row, withBody: range.includesBodies)) }
+            var bytes = 0
+            while bytes < range.mostBytes, try row.step() {
+                let document = Self.document(row, withBody: range.includesBodies)
+                bytes += document.body.count
+                documents.append(document)
+            }
+            isCut = bytes >= range.mostBytes
         }
-        let hasMore = documents.count > range.limit
-        if hasMore { documents.removeLast(documents.count - range.limit) }
+        let hasMore = documents.count > range.limit || isCut
+        if documents.count > range.limit { documents.removeLast(documents.count - range.limit) }
         return ChangesPage(
             changes: documents.map { StoredChange(document: $0) }, updateSequence: state.sequence, hasMore: hasMore)
     }

@@ -39,6 +39,7 @@ struct Daemon {
             throw StartRefusal(
                 reason: "--bind \(options.bind) is reachable from other machines: give --admin-password-file too")
         }
+        let descriptors = Self.raiseDescriptorLimit()
         let folder = try DataFolder(path: options.folder)
         let logger = Logger(label: "tokenpoold")
         let store: Store
@@ -48,7 +49,7 @@ struct Daemon {
             throw StartRefusal(reason: "\(error)")
         }
         do {
-            try await serve(store, folder: folder, logger: logger)
+            try await serve(store, folder: folder, descriptors: descriptors, logger: logger)
         } catch {
             await store.close()
             throw refusal(for: error)
@@ -56,7 +57,20 @@ struct Daemon {
         await store.close()
     }
 
-    private func serve(_ store: Store, folder: DataFolder, logger: Logger) async throws {
+    /// Every connection and every open file takes a descriptor, and the usual soft limit of 1,024 is for programs that
+    /// still use `select`.
+    ///
+    /// - Returns: How many there can be now.
+    private static func raiseDescriptorLimit() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        var raised = limit
+        raised.rlim_cur = min(limit.rlim_max, 1 << 20)
+        return Int(setrlimit(resource, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur)
+    }
+
+    private func serve(_ store: Store, folder: DataFolder, descriptors: Int, logger: Logger) async throws {
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let password = try password(folder)
         let replicator = Replicator(nodeName: CouchService.nodeName, logger: logger, clock: { time(nil) })
@@ -73,7 +87,10 @@ struct Daemon {
             guard let url = await served.first(where: { _ in true }) else { throw CancellationError() }
             return Self.access(to: service, at: url)
         }
-        let server = CouchHTTPServer(service: service, host: host, port: options.port, logger: logger) { port in
+        // A quarter of the descriptors is kept for the files of databases, views and attachments.
+        let server = CouchHTTPServer(
+            service: service, host: host, port: options.port, mostConnections: descriptors / 4 * 3, logger: logger
+        ) { port in
             Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
             announced.yield(Self.url(Self.ownAddress(of: host), port))
             reached.yield(Self.url(Self.ownAddress(of: host), port))

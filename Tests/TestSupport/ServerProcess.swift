@@ -60,6 +60,16 @@ final class ServerProcess: Sendable {
 
     var processID: pid_t? { state.withLock(\.running)?.pid }
 
+    var residentBytes: Int {
+        get throws {
+            guard let running = state.withLock(\.running) else {
+                throw TestServerError(description: "the server does not run")
+            }
+            let fields = try String(contentsOfFile: "/proc/\(running.pid)/statm", encoding: .utf8).split(separator: " ")
+            return (fields.count > 1 ? Int(fields[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+        }
+    }
+
     /// The built program, which lies beside the tests.
     private static func program() throws -> String {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

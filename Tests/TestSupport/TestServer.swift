@@ -46,6 +46,9 @@ public struct TestServer: Sendable {
         return process
     }
 
+    /// The memory that the server has now.
+    public var residentBytes: Int { get throws { try own.residentBytes } }
+
     /// Asks the server to end (SIGTERM), waits until it has and answers its exit status.
     @discardableResult
     public func stop() async throws -> Int32 { try await own.end(SIGTERM) }

@@ -1,16 +1,20 @@
 import CouchStore
 
-/// Waiting for the next change, a sign of life that is due, the end of patience, or the end of the server.
+/// Waiting for the next change, a sign of life that is due, the end of patience, or the end of the client or the server.
 enum ChangeWait: Sendable {
     case changed, elapsed, ending
 
     /// - Parameter milliseconds: How long to wait at most.
-    static func next(after sequence: Int, in database: StoredDatabase, milliseconds: Int, feeds: Feeds) async throws
-        -> ChangeWait
-    {
+    static func next(
+        after sequence: Int, in database: StoredDatabase, milliseconds: Int, feeds: Feeds, client: FeedClient
+    ) async throws -> ChangeWait {
         let (signals, source) = AsyncStream<Void>.makeStream()
         let forget = feeds.onEnd { source.finish() }
-        defer { forget() }
+        let forgetClient = client.onLeaving { source.finish() }
+        defer {
+            forget()
+            forgetClient()
+        }
         return try await withThrowingTaskGroup(of: ChangeWait.self) { group in
             group.addTask {
                 do {

@@ -42,6 +42,7 @@ struct ChangesFeed: Sendable {
         var range = ChangesRange(
             since: position, limit: filter.isWholeLog ? min(left, Self.pageSize) : Self.pageSize,
             isDescending: options.isDescending, includesBodies: options.includesDocuments || filter.needsBodies)
+        range.mostBytes = RowWriter.mostPageBytes
         if case .documents(let ids) = filter { range.ids = ids }
         let page = try await here.database.changes(range)
         if page.changes.isEmpty {

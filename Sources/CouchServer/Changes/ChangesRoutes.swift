@@ -15,6 +15,7 @@ struct ChangesRoutes: Sendable {
         let options = try ChangesOptions(call, database: here.database)
         let filter = try await ChangesFilter(here, body: body)
         let feed = ChangesFeed(here: here, options: options, filter: filter)
+        if options.feed != .normal && call.method != "HEAD" { try call.share.becomeFeed() }
         switch options.feed {
         case .normal: return try await normal(feed)
         case .longpoll: return try await longPoll(feed)
@@ -83,6 +84,7 @@ struct ChangesRoutes: Sendable {
             rows.text.raw("{\"results\":[\n")
             // The client is told at once that it is heard.
             try await rows.flush(to: &writer)
+            let client = FeedClient(of: here.call.channel)
             let clock = ContinuousClock()
             let deadline = clock.now + .milliseconds(feed.options.timeout)
             while true {
@@ -91,7 +93,7 @@ struct ChangesRoutes: Sendable {
                 let patience = feed.options.heartbeat ?? Int((deadline - clock.now) / .milliseconds(1))
                 switch try await ChangeWait.next(
                     after: feed.position, in: here.database, milliseconds: max(0, patience),
-                    feeds: here.service.feeds)
+                    feeds: here.service.feeds, client: client)
                 {
                 case .changed:
                     feed.beginPass()
@@ -115,6 +117,7 @@ struct ChangesRoutes: Sendable {
     ) async throws {
         var feed = feed
         let here = feed.here
+        let client = FeedClient(of: here.call.channel)
         let clock = ContinuousClock()
         reading: while true {
             while let page = try await feed.nextPage() {
@@ -127,7 +130,8 @@ struct ChangesRoutes: Sendable {
             while true {
                 let patience = feed.options.heartbeat ?? Int((deadline - clock.now) / .milliseconds(1))
                 switch try await ChangeWait.next(
-                    after: feed.position, in: here.database, milliseconds: max(0, patience), feeds: here.service.feeds)
+                    after: feed.position, in: here.database, milliseconds: max(0, patience),
+                    feeds: here.service.feeds, client: client)
                 {
                 case .changed:
                     feed.beginPass()

@@ -66,15 +66,31 @@ struct DocumentView: Sendable {
         return document.attachments.filter { $0.revisionPosition > known }
     }
 
+    /// Bytes of attachments that one document may carry inside its JSON, which must be in memory as a whole.
+    private static let mostInline = 256 << 20
+
+    private static func tooMuchInline(_ id: String) -> Refusal {
+        Refusal(413, "too_large", "the attachments of \(id) are too large for JSON: ask for multipart/related")
+    }
+
     /// Writes a document into JSON, attachments' content as base64.
     func write(_ document: StoredDocument, of database: StoredDatabase, to writer: inout JSONWriter) async throws {
         var loaded: [(attachment: StoredAttachment, data: String)] = []
+        var left = Self.mostInline
         for attachment in contents(of: document) {
             let content = try await database.content(of: attachment)
+            if content.length > left { throw Self.tooMuchInline(document.id) }
             var bytes = try await content.read(at: 0, count: content.length)
-            if attachment.encoding?.name == "gzip", let plain = Gzip.decompress(bytes, limit: Call.maximumRequestSize) {
-                bytes = plain
+            if attachment.encoding?.name == "gzip" {
+                do {
+                    bytes = try await Gzip.decompress(bytes, limit: left)
+                } catch Gzip.Fault.tooLarge {
+                    throw Self.tooMuchInline(document.id)
+                } catch Gzip.Fault.malformed {
+                    // Sent as it is stored: whoever wrote it knows what it is.
+                }
             }
+            left -= bytes.count
             loaded.append((attachment, Data(bytes).base64EncodedString()))
         }
         var more = JSONObject()

@@ -16,7 +16,11 @@ struct MultipartUpload: Sendable {
         var reader = MultipartReader(body.makeAsyncIterator(), boundary: boundary)
         guard try await reader.nextPart() != nil else { throw Refusal.badRequest("the multipart request is empty") }
         var text: [UInt8] = []
-        while let piece = try await reader.nextPiece() { text += piece }
+        while let piece = try await reader.nextPiece() {
+            if text.count + piece.count > here.call.share.largestBody { throw Refusal.requestTooLarge }
+            try here.call.share.hold(bytes: piece.count)
+            text += piece
+        }
         guard let json = try? JSON(parsing: text, numbers: .canonical) else {
             // CouchDB looks for another content type when the first part is no JSON.
             throw Refusal.notJSONContent
@@ -26,7 +30,7 @@ struct MultipartUpload: Sendable {
             members["_id"] = nil
             fields = .object(members)
         }
-        var draft = try DocumentDraft(fields, limit: here.service.settings.maximumDocumentSize)
+        var draft = try DocumentDraft(fields, limit: here.service.settings.limits.documentSize)
         var waiting = draft.following
         while let headers = try await reader.nextPart() {
             guard !waiting.isEmpty else { continue }
@@ -34,7 +38,12 @@ struct MultipartUpload: Sendable {
             let place = named.flatMap { name in waiting.firstIndex { $0.name == name } } ?? 0
             let expected = waiting.remove(at: place)
             let upload = here.database.beginUpload()
-            while let piece = try await reader.nextPiece() { try await upload.append(piece) }
+            while let piece = try await reader.nextPiece() {
+                try await upload.append(piece)
+                if upload.length > here.service.settings.limits.attachmentSize {
+                    throw AttachmentRoutes.tooLarge(expected.name)
+                }
+            }
             let content = try await upload.finish()
             try Self.check(content.length, against: expected, isEncoded: headers["content-encoding"] != nil)
             draft.attachments[expected.position].content = .uploaded(content)

@@ -13,6 +13,15 @@ package struct Answer: Sendable {
         case buffer(ByteBuffer)
         /// Of that length when it is known, else chunked.
         case stream(length: Int?, Writing)
+
+        /// In bytes, when it is known.
+        var length: Int? {
+            switch self {
+            case .bytes(let bytes): bytes.count
+            case .buffer(let buffer): buffer.readableBytes
+            case .stream(let length, _): length
+            }
+        }
     }
 
     package var status: Int

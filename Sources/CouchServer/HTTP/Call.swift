@@ -15,11 +15,17 @@ package struct Call: Sendable {
     /// The sender's address, without port.
     package let peer: String
     private let request: Request
-    private let channel: any Channel
+    let channel: any Channel
+    /// Its part of what the server has to do.
+    let share: Workload.Share
+    /// Bytes; CouchDB's `max_http_request_size`.
+    private let largestRequest: Int
 
-    package init(_ request: Request, channel: any Channel) throws(Refusal) {
+    init(_ request: Request, channel: any Channel, share: Workload.Share, largestRequest: Int) throws(Refusal) {
         self.request = request
         self.channel = channel
+        self.share = share
+        self.largestRequest = largestRequest
         headers = request.headers
         peer = channel.remoteAddress?.ipAddress ?? "local"
         var target = Substring(request.head.path ?? "/")
@@ -74,9 +80,6 @@ package struct Call: Sendable {
 }
 
 extension Call {
-    /// The size beyond which a request is refused: CouchDB's `max_http_request_size`.
-    static let maximumRequestSize = 4 << 30
-
     /// Whether the body is more than what is read in passing; also when its size is not told.
     var hasLargeBody: Bool {
         if headers[.transferEncoding] != nil || headers[.contentEncoding] != nil { return true }
@@ -85,29 +88,42 @@ extension Call {
     }
 
     /// The pieces of the body as they come. The client is told to go on when it waits for that.
-    func bodyStream() async throws -> RequestBody {
+    func bodyStream() async throws -> BodyPieces {
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > largestRequest {
+            throw Refusal.requestTooLarge
+        }
         if headers[.expect]?.lowercased() == "100-continue" {
             // Written past the response writer, which Hummingbird keeps to itself.
             try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
         }
-        return request.body
+        return BodyPieces(body: request.body, share: share, limit: largestRequest)
     }
 
-    /// The whole body, decompressed when it is gzipped.
+    /// The whole body, decompressed when it is gzipped. What must be in memory at once is bounded, for one request and
+    /// for all of them together.
     func body() async throws -> ByteBuffer {
-        if let length = headers[.contentLength].flatMap({ Int($0) }), length > Self.maximumRequestSize {
-            throw Refusal(413, "too_large", "the request entity is too large")
-        }
+        let limit = min(largestRequest, share.largestBody)
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw Refusal.requestTooLarge }
         let encoding = headers[.contentEncoding]?.lowercased() ?? "identity"
         guard encoding == "identity" || encoding == "gzip" else {
             throw Refusal(415, "bad_content_type", "\(encoding) is not a supported content encoding.")
         }
-        let buffer = try await bodyStream().collect(upTo: Self.maximumRequestSize)
+        var buffer = ByteBuffer()
+        for try await var piece in try await bodyStream() {
+            if buffer.readableBytes + piece.readableBytes > limit { throw Refusal.requestTooLarge }
+            try share.hold(bytes: piece.readableBytes)
+            buffer.writeBuffer(&piece)
+        }
         guard encoding == "gzip" else { return buffer }
-        guard let plain = Gzip.decompress(buffer.readableBytesView, limit: Self.maximumRequestSize) else {
+        do {
+            let plain = try await Gzip.decompress(Array(buffer.readableBytesView), limit: limit)
+            try share.hold(bytes: plain.count)
+            return ByteBuffer(bytes: plain)
+        } catch Gzip.Fault.tooLarge {
+            throw Refusal.requestTooLarge
+        } catch Gzip.Fault.malformed {
             throw Refusal.badRequest("Request body is not properly gzipped.")
         }
-        return ByteBuffer(bytes: plain)
     }
 
     /// The body as JSON, whatever its media type.

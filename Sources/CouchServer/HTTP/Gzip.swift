@@ -1,23 +1,96 @@
+import Dispatch
+
 /// Decompresses gzip (RFC 1952) as clients send request bodies. Written out here because requests are its only use and
 /// zlib would be one more library on every machine.
 enum Gzip {
-    /// The plain bytes of all members; `nil` when the text is no whole gzip stream or grows beyond the limit.
-    static func decompress(_ input: some Collection<UInt8>, limit: Int) -> [UInt8]? {
-        var reader = BitReader(bytes: Array(input))
-        var output: [UInt8] = []
-        repeat {
-            guard skipHeader(&reader), Inflate.run(&reader, into: &output, limit: limit) else { return nil }
-            reader.alignToByte()
-            guard let _ = reader.bits(16), let _ = reader.bits(16), let low = reader.bits(16),
-                let high = reader.bits(16)
-            else { return nil }
-            // Members are rare, so the length is checked for a single one only.
-            if reader.isAtEnd && UInt32(truncatingIfNeeded: output.count) != low | high << 16 { return nil }
-        } while !reader.isAtEnd
-        return output
+    /// What is wrong with the input.
+    enum Fault: Error {
+        /// It is no gzip stream, is cut short, or its check sums do not fit.
+        case malformed
+        /// It grows beyond the limit.
+        case tooLarge
     }
 
-    private static func skipHeader(_ reader: inout BitReader) -> Bool {
+    /// The plain bytes of all members, at most `limit`. Never takes much more memory than what it gives.
+    ///
+    /// Runs on a thread of its own: what is malicious takes long.
+    static func decompress(_ input: [UInt8], limit: Int) async throws -> [UInt8] {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Result { try decompressNow(input, limit: limit) }) }
+        }
+    }
+
+    private static let queue = DispatchQueue(label: "tokenpool.gzip")
+
+    static func decompressNow(_ input: some Sequence<UInt8>, limit: Int) throws(Fault) -> [UInt8] {
+        var stream = GzipStream()
+        stream.push(input)
+        stream.finish()
+        var output: [UInt8] = []
+        while let piece = try stream.next() {
+            if output.count + piece.count > limit { throw .tooLarge }
+            output += piece
+        }
+        return output
+    }
+}
+
+/// A gzip stream that is decompressed while it comes, in pieces of bounded size.
+///
+/// Push some input, take pieces until there is none, push more; ``finish()`` says that all was pushed.
+struct GzipStream: Sendable {
+    private enum Phase { case header, deflate, trailer }
+
+    private var reader = BitReader()
+    private var phase = Phase.header
+    private var inflate = Inflate()
+    private var check = CRC32()
+    private var length: UInt32 = 0
+    /// Whether a whole member was read, so that the input may end.
+    private var hasMember = false
+
+    mutating func push(_ input: some Sequence<UInt8>) { reader.push(input) }
+
+    mutating func finish() { reader.isComplete = true }
+
+    /// The next plain bytes; `nil` when more input is needed or all of it was decompressed.
+    mutating func next() throws(Gzip.Fault) -> [UInt8]? {
+        while true {
+            switch phase {
+            case .header:
+                // A header does not tell its length; a name of 64 KiB in it is not meant well.
+                guard reader.has(bytes: 64 << 10) else { return nil }
+                if hasMember && reader.isAtEnd { return nil }
+                guard skipHeader() else { throw .malformed }
+                phase = .deflate
+                inflate = Inflate()
+                check = CRC32()
+                length = 0
+            case .deflate:
+                let piece: [UInt8]
+                switch inflate.run(&reader) {
+                case .malformed: throw .malformed
+                case .needsInput(let bytes): piece = bytes
+                case .full(let bytes): piece = bytes
+                case .end(let bytes):
+                    piece = bytes
+                    phase = .trailer
+                }
+                check.update(piece)
+                length &+= UInt32(truncatingIfNeeded: piece.count)
+                if !piece.isEmpty { return piece }
+                if phase == .deflate { return nil }
+            case .trailer:
+                guard reader.has(bytes: 8) else { return nil }
+                reader.alignToByte()
+                guard reader.word() == check.value, reader.word() == length else { throw .malformed }
+                hasMember = true
+                phase = .header
+            }
+        }
+    }
+
+    private mutating func skipHeader() -> Bool {
         guard reader.bits(8) == 0x1F, reader.bits(8) == 0x8B, reader.bits(8) == 8, let flags = reader.bits(8) else {
             return false
         }
@@ -36,160 +109,75 @@ enum Gzip {
     }
 }
 
-/// Reads bits from the low end of each byte.
-private struct BitReader {
-    let bytes: [UInt8]
-    private var position = 0
-    private var buffer: UInt32 = 0
-    private var available = 0
-
-    init(bytes: [UInt8]) { self.bytes = bytes }
-
-    var isAtEnd: Bool { position >= bytes.count && available == 0 }
-
-    /// The next bits, at most 16; `nil` at the end.
-    mutating func bits(_ count: Int) -> UInt32? {
-        while available < count {
-            guard position < bytes.count else { return nil }
-            buffer |= UInt32(bytes[position]) << UInt32(available)
-            position += 1
-            available += 8
-        }
-        let value = buffer & ((1 << UInt32(count)) - 1)
-        buffer >>= UInt32(count)
-        available -= count
-        return value
+/// The check sum of gzip (RFC 1952 §8).
+struct CRC32: Sendable {
+    private static let table: [UInt32] = (0..<256).map { index in
+        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? 0xEDB8_8320 ^ value >> 1 : value >> 1 }
     }
+    private var state = UInt32.max
 
-    mutating func alignToByte() {
-        buffer >>= UInt32(available & 7)
-        available -= available & 7
+    var value: UInt32 { ~state }
+
+    mutating func update(_ bytes: [UInt8]) {
+        Self.table.withUnsafeBufferPointer { table in
+            for byte in bytes { state = table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ state >> 8 }
+        }
     }
 }
 
-/// DEFLATE (RFC 1951).
-private enum Inflate {
-    /// A canonical Huffman code: how many codes there are of each length, and the symbols in the codes' order.
-    struct Code {
-        var counts = [Int](repeating: 0, count: 16)
-        var symbols: [Int] = []
+/// Reads bits from the low end of each byte.
+struct BitReader: Sendable {
+    private var bytes: [UInt8] = []
+    private var position = 0
+    private var buffer: UInt64 = 0
+    private var available = 0
+    /// All input was pushed.
+    var isComplete = false
 
-        init(lengths: [Int]) {
-            for length in lengths where length > 0 { counts[length] += 1 }
-            symbols = lengths.indices.filter { lengths[$0] > 0 }.sorted { (lengths[$0], $0) < (lengths[$1], $1) }
-        }
+    mutating func push(_ input: some Sequence<UInt8>) {
+        bytes.removeFirst(position)
+        position = 0
+        bytes.append(contentsOf: input)
+    }
 
-        func next(_ reader: inout BitReader) -> Int? {
-            var code = 0
-            var first = 0
-            var index = 0
-            for length in 1...15 {
-                guard let bit = reader.bits(1) else { return nil }
-                code |= Int(bit)
-                let count = counts[length]
-                if code - count < first { return symbols[index + code - first] }
-                index += count
-                first = (first + count) << 1
-                code <<= 1
-            }
-            return nil
+    /// Whether so many bytes can be read, or all that will ever come.
+    func has(bytes count: Int) -> Bool { isComplete || bytes.count - position >= count }
+
+    var isAtEnd: Bool { position >= bytes.count && available < 8 }
+
+    private mutating func fill() {
+        while available <= 48, position < bytes.count {
+            buffer |= UInt64(bytes[position]) << UInt64(available)
+            position += 1
+            available += 8
         }
     }
 
-    static let lengthBases = [
-        3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227,
-        258,
-    ]
-    static let lengthExtras = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0]
-    static let distanceBases = [
-        1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097,
-        6145,
-        8193, 12289, 16385, 24577,
-    ]
-    static let fixed = (
-        Code(lengths: (0..<288).map { $0 < 144 ? 8 : $0 < 256 ? 9 : $0 < 280 ? 7 : 8 }),
-        Code(lengths: [Int](repeating: 5, count: 30))
-    )
-
-    static func run(_ reader: inout BitReader, into output: inout [UInt8], limit: Int) -> Bool {
-        while true {
-            guard let isLast = reader.bits(1), let kind = reader.bits(2) else { return false }
-            let isGood =
-                switch kind {
-                case 0: stored(&reader, &output, limit)
-                case 1: block(&reader, &output, limit, fixed.0, fixed.1)
-                case 2: dynamic(&reader, &output, limit)
-                default: false
-                }
-            guard isGood else { return false }
-            if isLast == 1 { return true }
-        }
+    /// The next bits without taking them, zeros where the input ends.
+    mutating func peek(_ count: Int) -> Int {
+        if available < count { fill() }
+        return Int(buffer & (1 << UInt64(count) - 1))
     }
 
-    private static func stored(_ reader: inout BitReader, _ output: inout [UInt8], _ limit: Int) -> Bool {
-        reader.alignToByte()
-        guard let length = reader.bits(16), let check = reader.bits(16), length == ~check & 0xFFFF,
-            output.count + Int(length) <= limit
-        else { return false }
-        for _ in 0..<length {
-            guard let byte = reader.bits(8) else { return false }
-            output.append(UInt8(byte))
-        }
+    /// Takes bits that were looked at; `false` at the end of the input.
+    mutating func skip(_ count: Int) -> Bool {
+        guard available >= count else { return false }
+        buffer >>= UInt64(count)
+        available -= count
         return true
     }
 
-    private static func dynamic(_ reader: inout BitReader, _ output: inout [UInt8], _ limit: Int) -> Bool {
-        guard let literals = reader.bits(5), let distances = reader.bits(5), let codes = reader.bits(4) else {
-            return false
-        }
-        let order = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
-        var codeLengths = [Int](repeating: 0, count: 19)
-        for index in 0..<Int(codes) + 4 {
-            guard let length = reader.bits(3) else { return false }
-            codeLengths[order[index]] = Int(length)
-        }
-        let code = Code(lengths: codeLengths)
-        let total = Int(literals) + 257 + Int(distances) + 1
-        var lengths: [Int] = []
-        while lengths.count < total {
-            guard let symbol = code.next(&reader) else { return false }
-            switch symbol {
-            case 16:
-                guard let last = lengths.last, let more = reader.bits(2) else { return false }
-                lengths += [Int](repeating: last, count: Int(more) + 3)
-            case 17:
-                guard let more = reader.bits(3) else { return false }
-                lengths += [Int](repeating: 0, count: Int(more) + 3)
-            case 18:
-                guard let more = reader.bits(7) else { return false }
-                lengths += [Int](repeating: 0, count: Int(more) + 11)
-            default: lengths.append(symbol)
-            }
-        }
-        guard lengths.count == total else { return false }
-        let split = Int(literals) + 257
-        return block(
-            &reader, &output, limit, Code(lengths: Array(lengths[..<split])), Code(lengths: Array(lengths[split...])))
+    /// The next bits, at most 16; `nil` at the end.
+    mutating func bits(_ count: Int) -> UInt32? {
+        let value = peek(count)
+        return skip(count) ? UInt32(value) : nil
     }
 
-    private static func block(
-        _ reader: inout BitReader, _ output: inout [UInt8], _ limit: Int, _ literals: Code, _ distances: Code
-    ) -> Bool {
-        while true {
-            guard let symbol = literals.next(&reader), output.count < limit else { return false }
-            if symbol < 256 {
-                output.append(UInt8(symbol))
-                continue
-            }
-            if symbol == 256 { return true }
-            guard symbol - 257 < lengthBases.count, let extra = reader.bits(lengthExtras[symbol - 257]),
-                let place = distances.next(&reader), place < distanceBases.count,
-                let more = reader.bits(max(0, place / 2 - 1))
-            else { return false }
-            let length = lengthBases[symbol - 257] + Int(extra)
-            let distance = distanceBases[place] + Int(more)
-            guard distance <= output.count, output.count + length <= limit else { return false }
-            for _ in 0..<length { output.append(output[output.count - distance]) }
-        }
+    /// 32 bits.
+    mutating func word() -> UInt32? {
+        guard let low = bits(16), let high = bits(16) else { return nil }
+        return low | high << 16
     }
+
+    mutating func alignToByte() { _ = skip(available & 7) }
 }

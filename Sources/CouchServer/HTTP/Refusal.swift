@@ -34,6 +34,7 @@ extension Refusal {
         Refusal(405, "method_not_allowed", "Only \(allowed) allowed", headers: [("Allow", allowed)])
     }
 
+    static var requestTooLarge: Refusal { Refusal(413, "too_large", "the request entity is too large") }
     static var invalidJSON: Refusal { badRequest("invalid UTF-8 JSON") }
     static var notAnObject: Refusal { badRequest("Request body must be a JSON object") }
     static var conflict: Refusal { Refusal(409, "conflict", "Document update conflict.") }

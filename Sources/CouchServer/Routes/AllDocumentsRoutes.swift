@@ -83,6 +83,7 @@ struct AllDocumentsRoutes: Sendable {
         query.isDescending = options.isDescending
         query.skip = options.skip
         query.includesBodies = options.includesDocuments
+        query.mostBytes = RowWriter.mostPageBytes
         query.wantsOffset = true
         query.startKey = options.startKey == nil ? options.startKeyDocumentID : options.startKey?.stringValue
         query.endKey = options.endKey?.stringValue
@@ -102,7 +103,7 @@ struct AllDocumentsRoutes: Sendable {
             sequence: options.updateSequence ? SequenceText.text(page.updateSequence, of: here.database) : nil)
         try await write(page.documents, options, to: &rows)
         let left = (options.limit ?? .max) - page.documents.count
-        guard page.documents.count == query.limit, left > 0, !matchesNothing, let last = page.documents.last else {
+        guard page.hasMore, left > 0, !matchesNothing, let last = page.documents.last else {
             rows.end()
             return (rows, nil)
         }
@@ -124,7 +125,7 @@ struct AllDocumentsRoutes: Sendable {
                 try await write(page.documents, options, to: &rows)
                 try await rows.flush(to: &writer)
                 left -= page.documents.count
-                guard page.documents.count == query.limit, let last = page.documents.last else { break }
+                guard page.hasMore, let last = page.documents.last else { break }
                 query.startKey = last.id
             }
             rows.end()
@@ -195,9 +196,9 @@ struct AllDocumentsRoutes: Sendable {
         Self.begin(
             &rows, total: total, offset: nil,
             sequence: options.updateSequence ? SequenceText.text(info.updateSequence, of: here.database) : nil)
-        let pages = stride(from: 0, to: keys.count, by: Self.pageSize).map {
-            Array(keys[$0..<min($0 + Self.pageSize, keys.count)])
-        }
+        // Documents named one by one can all be large, so fewer of them are read at once.
+        let size = options.includesDocuments ? Self.pageSize / 10 : Self.pageSize
+        let pages = stride(from: 0, to: keys.count, by: size).map { Array(keys[$0..<min($0 + size, keys.count)]) }
         try await write(keys: pages.first ?? [], options, to: &rows)
         guard pages.count > 1 else {
             rows.end()

@@ -45,7 +45,7 @@ enum AttachmentRange {
         return Int(text) ?? .max
     }
 
-    private static func parse(_ header: String, length: Int) throws(Refusal) -> [Range<Int>]? {
+    static func parse(_ header: String, length: Int) throws(Refusal) -> [Range<Int>]? {
         guard header.hasPrefix("bytes=") else { return nil }
         let outside = Refusal(
             416, "requested_range_not_satisfiable", "Requested range not satisfiable",

@@ -56,11 +56,8 @@ struct AttachmentRoutes: Sendable {
         if let encoding = attachment.encoding {
             let isTaken = call.headers[.acceptEncoding]?.contains(encoding.name) == true
             if !isTaken && encoding.name == "gzip" {
-                let bytes = try await content.read(at: 0, count: content.length)
-                guard let plain = Gzip.decompress(bytes, limit: Call.maximumRequestSize) else {
-                    throw Refusal(500, "internal_server_error", "attachment \(name) of \(id) is no gzip data")
-                }
-                answer.body = .bytes(plain)
+                let name = name
+                answer.body = .stream(length: nil) { writer in try await Self.expand(content, name, to: &writer) }
                 return answer
             }
             answer.headers[.contentEncoding] = encoding.name
@@ -91,6 +88,26 @@ struct AttachmentRoutes: Sendable {
         }
     }
 
+    /// Sends gzipped bytes decompressed.
+    private static func expand(_ content: AttachmentContent, _ name: String, to writer: inout any ResponseBodyWriter)
+        async throws
+    {
+        var gzip = GzipStream()
+        var offset = 0
+        do {
+            while offset < content.length {
+                let piece = try await content.read(at: offset, count: pieceSize)
+                gzip.push(piece)
+                offset += piece.count
+                if offset >= content.length || piece.isEmpty { gzip.finish() }
+                while let plain = try gzip.next() { try await writer.write(ByteBuffer(bytes: plain)) }
+                if piece.isEmpty { break }
+            }
+        } catch is Gzip.Fault {
+            throw Refusal(500, "internal_server_error", "the attachment \(name) is no gzip data")
+        }
+    }
+
     // MARK: Writing
 
     private func put() async throws -> Answer {
@@ -107,6 +124,7 @@ struct AttachmentRoutes: Sendable {
             let upload = here.database.beginUpload()
             for try await piece in try await call.bodyStream() {
                 try await upload.append(Array(piece.readableBytesView))
+                if upload.length > here.service.settings.limits.attachmentSize { throw Self.tooLarge(name) }
             }
             content = .uploaded(try await upload.finish())
         }
@@ -129,6 +147,9 @@ struct AttachmentRoutes: Sendable {
         edit.attachments.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
         return try await save(edit, status: 200)
     }
+
+    /// In CouchDB's words.
+    static func tooLarge(_ name: String) -> Refusal { Refusal(413, "attachment_too_large", name) }
 
     private static let missingRevision = Refusal(409, "not_found", "missing_rev")
 

@@ -27,7 +27,7 @@ struct BulkRoutes: Sendable {
             }
             isReplicated = !flag
         }
-        let limit = here.call.documentLimit(here.service.settings.maximumDocumentSize)
+        let limit = here.call.documentLimit(here.service.settings.limits.documentSize)
         var edits: [Edit] = []
         edits.reserveCapacity(list.count)
         for json in list {

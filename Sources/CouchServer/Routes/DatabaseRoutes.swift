@@ -32,7 +32,8 @@ struct DatabaseRoutes: Sendable {
         if isPartitioned && ["_users", "_replicator"].contains(where: name.hasSuffix) {
             throw Refusal.badRequest("Cannot partition a system database")
         }
-        _ = try await service.store.createDatabase(name, isPartitioned: isPartitioned)
+        let security = service.settings.limits.isOpenByDefault ? [:] : DatabaseSettings.adminOnly
+        _ = try await service.store.createDatabase(name, security: security, isPartitioned: isPartitioned)
         service.events.note(name, .created)
         return Answer.json(201, ["ok": true]).with(.location, call.location(name))
     }

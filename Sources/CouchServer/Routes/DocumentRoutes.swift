@@ -124,7 +124,7 @@ struct DocumentRoutes: Sendable {
             json = .object(fields)
         }
         let draft = try DocumentDraft(
-            json, limit: call.documentLimit(here.service.settings.maximumDocumentSize))
+            json, limit: call.documentLimit(here.service.settings.limits.documentSize))
         if !draft.following.isEmpty { throw Refusal.badRequest("attachments follow in a multipart request only") }
         return draft
     }

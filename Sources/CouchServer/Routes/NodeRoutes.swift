@@ -71,14 +71,24 @@ struct NodeRoutes: Sendable {
             guard let value = service.settings[section, key] else { throw unknown }
             return .json(200, .string(value))
         case "PUT":
-            guard let value = try await call.json().stringValue else {
+            guard var value = try await call.json().stringValue else {
                 throw Refusal.badRequest("a JSON string expected")
             }
-            return .json(200, .string(try service.settings.set(section, key, to: value) ?? ""))
+            if let fault = ServerLimits.fault(section, key, value) { throw Refusal.badRequest(fault) }
+            if section == Administrators.section {
+                value = try await service.administrators.setting(for: key, value)
+            }
+            return .json(200, .string(try change(section, key, to: value) ?? ""))
         case "DELETE":
-            guard let old = try service.settings.set(section, key, to: nil) else { throw unknown }
+            guard let old = try change(section, key, to: nil) else { throw unknown }
             return .json(200, .string(old))
         default: throw Refusal.methodNotAllowed("GET,PUT,DELETE")
         }
+    }
+
+    private func change(_ section: String, _ key: String, to value: String?) throws -> String? {
+        let old = try service.settings.set(section, key, to: value)
+        if section == Administrators.section { service.signIn.forgetUsers() }
+        return old
     }
 }

@@ -9,7 +9,7 @@ struct SecurityRoutes: Sendable {
         switch here.call.method {
         case "GET", "HEAD": return .json(200, here.security.json)
         case "PUT":
-            if here.isUsers && !here.service.settings.isUsersSecurityEditable {
+            if here.isUsers && !here.service.settings.limits.isUsersSecurityEditable {
                 throw Refusal.forbidden("You can't edit the security object of the user database.")
             }
             if !here.isDatabaseAdmin { throw Refusal.unauthorized("You are not a db or server admin.") }

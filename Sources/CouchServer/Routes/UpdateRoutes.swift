@@ -31,7 +31,7 @@ struct UpdateRoutes: Sendable {
         var revision: Revision?
         var savedID = documentID
         if let changed = update.document {
-            let draft = try DocumentDraft(.object(changed), limit: here.service.settings.maximumDocumentSize)
+            let draft = try DocumentDraft(.object(changed), limit: here.service.settings.limits.documentSize)
             guard let id = draft.id else { throw Refusal.badRequest("the update function gave a document without _id") }
             revision = try await DocumentWriter(here: here).save(try draft.edit(isReplicated: false))
             savedID = id

@@ -7,7 +7,7 @@ struct ViewRoutes: Sendable {
     let here: DatabaseCall
     let id: String
     /// Rows whose documents are read at once for `include_docs`.
-    private static let batchSize = 200
+    private static let batchSize = 100
 
     func answer() async throws -> Answer {
         let call = here.call
@@ -141,8 +141,8 @@ struct ViewRoutes: Sendable {
                     }
                 }
                 rows.text.raw("}")
+                if rows.isFull { try await rows.flush(to: &writer) }
             }
-            if rows.isFull { try await rows.flush(to: &writer) }
         }
     }
 

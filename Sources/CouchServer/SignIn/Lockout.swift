@@ -1,11 +1,17 @@
 import Synchronization
 
-/// Counts wrong passwords: after five for a name from an address, that pair is refused for a while, right passwords
-/// included (CouchDB 3.4's `chttpd_auth_lockout` in mode `enforce`).
+/// Counts wrong passwords: after some for a name from an address, that pair is refused for a while, right passwords
+/// included (CouchDB 3.4's `chttpd_auth_lockout`).
 final class Lockout: Sendable {
-    static let threshold = 5
-    /// Seconds for which failures are remembered.
-    static let lifetime = 300
+    struct Rule: Sendable {
+        /// Whether anybody is refused.
+        var isEnforced = true
+        /// Wrong passwords until then.
+        var threshold = 5
+        /// Seconds for which they are remembered.
+        var lifetime = 300
+    }
+
     private static let capacity = 10_000
 
     private struct Key: Hashable {
@@ -19,28 +25,42 @@ final class Lockout: Sendable {
     /// Protects the counts of all pairs.
     private let records = Mutex<[Key: Record]>([:])
 
-    func isLocked(_ name: String, peer: String, now: Int) -> Bool {
-        records.withLock {
+    func isLocked(_ name: String, peer: String, now: Int, _ rule: Rule) -> Bool {
+        guard rule.isEnforced else { return false }
+        return records.withLock {
             guard let record = $0[Key(name: name, peer: peer)] else { return false }
-            return record.failures >= Self.threshold && now - record.last < Self.lifetime
+            return record.failures >= rule.threshold && now - record.last < rule.lifetime
         }
     }
 
-    func failed(_ name: String, peer: String, now: Int) {
+    func failed(_ name: String, peer: String, now: Int, _ rule: Rule) {
         records.withLock { records in
-            if records.count >= Self.capacity { records = records.filter { now - $0.value.last < Self.lifetime } }
-            if records.count >= Self.capacity { records.removeAll() }
             let key = Key(name: name, peer: peer)
+            if records.count >= Self.capacity && records[key] == nil { Self.makeRoom(in: &records) }
             var record = records[key] ?? Record(failures: 0, last: now)
-            if now - record.last >= Self.lifetime { record.failures = 0 }
+            if now - record.last >= rule.lifetime { record.failures = 0 }
             record.failures += 1
             record.last = now
             records[key] = record
         }
     }
 
-    func succeeded(_ name: String, peer: String) {
-        records.withLock { _ = $0.removeValue(forKey: Key(name: name, peer: peer)) }
+    /// Takes back a failure that was counted before the outcome was known.
+    func passed(_ name: String, peer: String) {
+        records.withLock { records in
+            let key = Key(name: name, peer: peer)
+            guard var record = records[key] else { return }
+            record.failures -= 1
+            records[key] = record.failures > 0 ? record : nil
+        }
+    }
+
+    /// Drops the older half: who tries many names loses the memory of the first, not of those under attack now.
+    private static func makeRoom(in records: inout [Key: Record]) {
+        let times = records.values.map(\.last).sorted()
+        let middle = times[times.count / 2]
+        let kept = records.filter { $0.value.last > middle }
+        records = kept.count < capacity ? kept : [:]
     }
 
     static var refusal: Refusal {

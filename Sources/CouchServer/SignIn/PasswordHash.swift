@@ -1,7 +1,6 @@
 import CouchDocument
 import Crypto
 import CryptoExtras
-import Dispatch
 import FoundationEssentials
 
 /// A password as a user document keeps it: never itself, only what was derived from it.
@@ -20,15 +19,18 @@ struct PasswordHash: Sendable {
     let derived: String
 
     static let currentIterations = 600_000
-    private static let queue = DispatchQueue(label: "tokenpool.passwords", attributes: .concurrent)
+    /// A user document that asks for more work than this is not believed.
+    private static let mostIterations = 2_000_000
+    /// Hex digits: every 32 bytes of a key cost all the rounds again.
+    private static let longestKey = 128
 
     /// Reads a user document; `nil` when it holds no password of a known kind.
     init?(user: JSONObject) {
         guard let salt = user["salt"]?.stringValue else { return nil }
         self.salt = salt
         if user["password_scheme"]?.stringValue == "pbkdf2" {
-            guard let key = user["derived_key"]?.stringValue, let rounds = user["iterations"]?.intValue, rounds > 0,
-                rounds <= 10_000_000
+            guard let key = user["derived_key"]?.stringValue, let rounds = user["iterations"]?.intValue,
+                (1...Self.mostIterations).contains(rounds), key.utf8.count <= Self.longestKey
             else { return nil }
             scheme = .pbkdf2(user["pbkdf2_prf"]?.stringValue == "sha256" ? .sha256 : .sha1)
             iterations = rounds
@@ -38,6 +40,37 @@ struct PasswordHash: Sendable {
             scheme = .simple
             iterations = 1
             derived = key
+        }
+    }
+
+    /// Reads what an admin's setting holds: `-pbkdf2:sha256-KEY,SALT,ROUNDS`, `-pbkdf2-KEY,SALT,ROUNDS` (SHA-1) or
+    /// `-hashed-SHA1,SALT`; `nil` for anything else, which is a password then.
+    init?(setting text: String) {
+        let kinds: [(mark: String, scheme: Scheme)] = [
+            ("-pbkdf2:sha256-", .pbkdf2(.sha256)), ("-pbkdf2:sha-", .pbkdf2(.sha1)), ("-pbkdf2-", .pbkdf2(.sha1)),
+            ("-hashed-", .simple),
+        ]
+        guard let kind = kinds.first(where: { text.hasPrefix($0.mark) }) else { return nil }
+        let parts = text.dropFirst(kind.mark.count).split(separator: ",", omittingEmptySubsequences: false)
+        var rounds = 1
+        if case .pbkdf2 = kind.scheme {
+            guard parts.count == 3, let number = Int(parts[2]), (1...Self.mostIterations).contains(number) else {
+                return nil
+            }
+            rounds = number
+        } else if parts.count != 2 {
+            return nil
+        }
+        guard !parts[0].isEmpty, parts[0].utf8.count <= Self.longestKey else { return nil }
+        self.init(scheme: kind.scheme, salt: String(parts[1]), iterations: rounds, derived: String(parts[0]))
+    }
+
+    /// The text of an admin's setting.
+    var setting: String {
+        switch scheme {
+        case .pbkdf2(.sha256): "-pbkdf2:sha256-\(derived),\(salt),\(iterations)"
+        case .pbkdf2(.sha1): "-pbkdf2-\(derived),\(salt),\(iterations)"
+        case .simple: "-hashed-\(derived),\(salt)"
         }
     }
 
@@ -83,10 +116,7 @@ struct PasswordHash: Sendable {
     }
 
     private func derive(_ password: String, byteCount: Int) async throws -> String {
-        // Hundreds of thousands of rounds would hold up every other request on the cooperative pool.
-        try await withCheckedThrowingContinuation { continuation in
-            Self.queue.async { continuation.resume(with: Result { try deriveNow(password, byteCount: byteCount) }) }
-        }
+        try await PasswordThreads.shared.perform { try deriveNow(password, byteCount: byteCount) }
     }
 
     private func deriveNow(_ password: String, byteCount: Int) throws -> String {

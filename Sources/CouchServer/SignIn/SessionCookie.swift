@@ -5,9 +5,6 @@ import FoundationEssentials
 /// password ends old sessions.
 struct SessionCookie: Sendable {
     static let name = "AuthSession"
-    /// Seconds of life; `chttpd_auth/timeout`.
-    static let lifetime = 600
-
     let user: String
     /// Seconds since 1970.
     let issued: Int
@@ -37,13 +34,13 @@ struct SessionCookie: Sendable {
     }
 
     /// Whether the seal is right and the life not over.
-    func isValid(secret: String, salt: String, now: Int) -> Bool {
-        now < issued + Self.lifetime
+    func isValid(secret: String, salt: String, now: Int, lifetime: Int) -> Bool {
+        now < issued + lifetime
             && PasswordHash.isEqual(seal, Self.seal("\(user):\(timeText)", secret: secret, salt: salt))
     }
 
     /// Whether so much of the life has passed that the client gets a new one.
-    func isAging(now: Int) -> Bool { now - issued > Self.lifetime / 10 }
+    func isAging(now: Int, lifetime: Int) -> Bool { now - issued > lifetime / 10 }
 
     private static func seal(_ text: String, secret: String, salt: String) -> [UInt8] {
         let key = SymmetricKey(data: Array((secret + salt).utf8))
@@ -51,7 +48,9 @@ struct SessionCookie: Sendable {
     }
 
     /// The header that begins a session.
-    static func header(user: String, secret: String, salt: String, now: Int) -> String {
+    ///
+    /// - Parameter lifetime: Seconds; `chttpd_auth/timeout`.
+    static func header(user: String, secret: String, salt: String, now: Int, lifetime: Int) -> String {
         let text = "\(user):" + String(now, radix: 16, uppercase: true)
         let value = Data(Array(text.utf8) + [UInt8(ascii: ":")] + seal(text, secret: secret, salt: salt))
             .base64EncodedString().compactMap { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 == "=" ? nil : $0 }

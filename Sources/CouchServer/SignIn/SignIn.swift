@@ -4,21 +4,11 @@ import FoundationEssentials
 import HTTPTypes
 import Synchronization
 
-/// A server admin, known from the command line and not from `_users`.
-package struct Administrator: Sendable {
-    package let name: String
-    package let password: String
-
-    package init(name: String, password: String) {
-        self.name = name
-        self.password = password
-    }
-}
-
 /// Finds out who sends a request: Basic or cookie, against the administrators and the documents in `_users`.
 ///
-/// A password that was once checked is remembered as a keyed hash, for CouchDB's 600,000 rounds on every request would
-/// leave nothing for the work. What is remembered of users is dropped when `_users` changes.
+/// A password that was once checked is remembered as a keyed hash, right or wrong, and checks of the same password at one
+/// time are one: CouchDB's 600,000 rounds on every request would leave nothing for the work. What is remembered is
+/// dropped when `_users` or the admins change.
 package final class SignIn: Sendable {
     /// Reads a user document by the user's name; `nil` when there is none.
     package typealias UserLookup = @Sendable (_ name: String) async throws -> JSONObject?
@@ -34,19 +24,23 @@ package final class SignIn: Sendable {
     private struct Memory {
         var passwords: [String: Known] = [:]
         var users: [String: User] = [:]
+        /// Proofs of wrong passwords.
+        var wrong: Set<[UInt8]> = []
+        /// What is being checked, by proof.
+        var checks: [[UInt8]: Task<Account?, any Error>] = [:]
         /// Rises with every change of `_users`: a check that began before is not remembered.
         var generation = 0
     }
 
-    private let administrators: [Administrator]
-    /// For each administrator: what the right password gives.
-    private let proofs: [[UInt8]]
+    private let administrators: Administrators
+    private let settings: Settings
+    /// For each admin of the command line: what the right password gives.
+    private let proofs: [String: [UInt8]]
     private let secret: String
     private let proofKey = SymmetricKey(size: .bits256)
     /// Signs what the server says to itself, for this life only.
     private let ownKey = SymmetricKey(size: .bits256)
     private static let ownKeyID = "_tokenpoold"
-    private let settings: Settings
     private let lookup: UserLookup
     private let lockout = Lockout()
     /// Protects what is remembered of users and their passwords.
@@ -54,20 +48,23 @@ package final class SignIn: Sendable {
     private static let capacity = 10_000
 
     /// - Parameter secret: Seals cookies; the same after a restart, so that sessions go on.
-    package init(administrators: [Administrator], secret: String, settings: Settings, lookup: @escaping UserLookup) {
+    init(administrators: Administrators, settings: Settings, secret: String, lookup: @escaping UserLookup) {
         self.administrators = administrators
         self.settings = settings
         let key = proofKey
-        proofs = administrators.map { Self.proof($0.name, $0.password, key) }
+        proofs = Dictionary(
+            administrators.given.map { ($0.name, Self.proof($0.name, $0.password, key)) }, uniquingKeysWith: { $1 })
         self.secret = secret
         self.lookup = lookup
     }
 
-    /// Forgets users and passwords: `_users` has changed.
+    /// Forgets users and passwords: `_users` or the admins have changed.
     package func forgetUsers() {
         memory.withLock {
             $0.passwords.removeAll()
             $0.users.removeAll()
+            $0.wrong.removeAll()
+            $0.checks.removeAll()
             $0.generation += 1
         }
     }
@@ -76,9 +73,11 @@ package final class SignIn: Sendable {
     func account(of call: Call, now: Int) async throws -> (account: Account, cookie: String?) {
         if let value = Self.cookie(call.headers), let cookie = try SessionCookie(value),
             let user = try await sessionUser(cookie.user),
-            cookie.isValid(secret: secret, salt: user.salt, now: now)
+            cookie.isValid(secret: secret, salt: user.salt, now: now, lifetime: settings.limits.session)
         {
-            let renewed = cookie.isAging(now: now) ? sessionHeader(cookie.user, salt: user.salt, now: now) : nil
+            let renewed =
+                cookie.isAging(now: now, lifetime: settings.limits.session)
+                ? sessionHeader(cookie.user, salt: user.salt, now: now) : nil
             return (Account(name: cookie.user, roles: user.roles, handler: "cookie"), renewed)
         }
         if let account = try bearer(call.headers, now: now) { return (account, nil) }
@@ -122,12 +121,82 @@ package final class SignIn: Sendable {
     ///
     /// - Throws: 401 for a wrong pair, 403 when the name is locked out from that address.
     func check(name: String, password: String, peer: String, now: Int) async throws -> Account {
-        if lockout.isLocked(name, peer: peer, now: now) { throw Lockout.refusal }
-        guard let account = try await verified(name: name, password: password) else {
-            lockout.failed(name, peer: peer, now: now)
+        let rule = settings.limits.lockout
+        if lockout.isLocked(name, peer: peer, now: now, rule) { throw Lockout.refusal }
+        let proof = Self.proof(name, password, proofKey)
+        switch remembered(name, proof) {
+        case .some(let account?): return account
+        case .some(nil):
+            lockout.failed(name, peer: peer, now: now, rule)
+            throw Refusal.wrongPassword
+        case nil: break
+        }
+        let (check, isNew) = shared(proof, name: name, password: password)
+        // Counted before the outcome is known, so that many guesses at once are no way around the lock.
+        if isNew { lockout.failed(name, peer: peer, now: now, rule) }
+        let account: Account?
+        do {
+            account = try await check.value
+        } catch {
+            if isNew { lockout.passed(name, peer: peer) }
+            throw error
+        }
+        guard let account else {
+            if !isNew { lockout.failed(name, peer: peer, now: now, rule) }
             throw Refusal.wrongPassword
         }
+        if isNew { lockout.passed(name, peer: peer) }
         return account
+    }
+
+    /// What is known of a password without work: whose it is, or that it is nobody's.
+    private func remembered(_ name: String, _ proof: [UInt8]) -> Account?? {
+        if let right = proofs[name] {
+            return .some(PasswordHash.isEqual(proof, right) ? Self.administrator(name) : nil)
+        }
+        return memory.withLock { memory in
+            if let known = memory.passwords[name], PasswordHash.isEqual(known.proof, proof) { return known.account }
+            return memory.wrong.contains(proof) ? .some(nil) : nil
+        }
+    }
+
+    /// The check of a password, which may be under way already.
+    private func shared(_ proof: [UInt8], name: String, password: String) -> (Task<Account?, any Error>, isNew: Bool) {
+        memory.withLock { memory in
+            if let check = memory.checks[proof] { return (check, false) }
+            let generation = memory.generation
+            let check = Task { [self] in
+                let outcome: Account??
+                defer { remember(name, proof, outcome, generation: generation) }
+                do {
+                    let account = try await verified(name: name, password: password)
+                    outcome = account
+                    return account
+                } catch {
+                    outcome = nil
+                    throw error
+                }
+            }
+            memory.checks[proof] = check
+            return (check, true)
+        }
+    }
+
+    /// - Parameter outcome: `nil` when the check failed for other reasons than the password.
+    private func remember(_ name: String, _ proof: [UInt8], _ outcome: Account??, generation: Int) {
+        memory.withLock { memory in
+            guard memory.generation == generation else { return }
+            memory.checks[proof] = nil
+            switch outcome {
+            case .some(let account?):
+                if memory.passwords.count >= Self.capacity { memory.passwords.removeAll() }
+                memory.passwords[name] = Known(proof: proof, account: account)
+            case .some(nil):
+                if memory.wrong.count >= Self.capacity { memory.wrong.removeAll() }
+                memory.wrong.insert(proof)
+            case nil: break
+            }
+        }
     }
 
     /// The header that begins a session of this user.
@@ -137,39 +206,31 @@ package final class SignIn: Sendable {
     }
 
     private func sessionHeader(_ name: String, salt: String, now: Int) -> String {
-        SessionCookie.header(user: name, secret: secret, salt: salt, now: now)
+        SessionCookie.header(user: name, secret: secret, salt: salt, now: now, lifetime: settings.limits.session)
     }
 
     private static func proof(_ name: String, _ password: String, _ key: SymmetricKey) -> [UInt8] {
         Array(HMAC<SHA256>.authenticationCode(for: Array("\(name)\u{0}\(password)".utf8), using: key))
     }
 
+    private static func administrator(_ name: String) -> Account {
+        Account(name: name, roles: ["_admin"], handler: "default")
+    }
+
     private func verified(name: String, password: String) async throws -> Account? {
-        let proof = Self.proof(name, password, proofKey)
-        if let place = administrators.firstIndex(where: { $0.name == name }) {
-            guard PasswordHash.isEqual(proof, proofs[place]) else { return nil }
-            return Account(name: name, roles: ["_admin"], handler: "default")
+        if case .hashed(let hash)? = administrators.secret(of: name) {
+            return try await hash.accepts(password) ? Self.administrator(name) : nil
         }
-        let (known, generation) = memory.withLock { ($0.passwords[name], $0.generation) }
-        if let known, PasswordHash.isEqual(known.proof, proof) { return known.account }
         guard let document = try await lookup(name), let hash = PasswordHash(user: document),
             try await hash.accepts(password)
         else { return nil }
-        let account = Account(name: name, roles: Self.roles(document), handler: "default")
-        memory.withLock {
-            guard $0.generation == generation else { return }
-            if $0.passwords.count >= Self.capacity { $0.passwords.removeAll() }
-            $0.passwords[name] = Known(proof: proof, account: account)
-        }
-        return account
+        return Account(name: name, roles: Self.roles(document), handler: "default")
     }
 
     private func sessionUser(_ name: String) async throws -> User? {
-        if let administrator = administrators.first(where: { $0.name == name }) {
-            // Nothing of the password can be learned from a session, yet a new password ends it.
-            let key = SymmetricKey(data: Array(secret.utf8))
-            let salt = HMAC<SHA256>.authenticationCode(for: Array(administrator.password.utf8), using: key)
-            return User(roles: ["_admin"], salt: hexadecimal(salt))
+        if let secret = administrators.secret(of: name) {
+            let key = SymmetricKey(data: Array(self.secret.utf8))
+            return User(roles: ["_admin"], salt: Administrators.salt(secret, key: key))
         }
         let (known, generation) = memory.withLock { ($0.users[name], $0.generation) }
         if let known { return known }

@@ -1,0 +1,104 @@
+import CouchDocument
+import Foundation
+import TestSupport
+import Testing
+
+/// More than the server can do: it says so at once, keeps what it has, and goes on when there is room again.
+@Suite("Overload")
+struct OverloadTests {
+    private func isOverload(_ answer: RawAnswer) -> Bool { answer.status == 503 && answer["Retry-After"] == "1" }
+
+    /// Sends a request until the answer is the one that is waited for.
+    private func eventually(
+        _ guarded: GuardedServer, _ path: String, is wanted: (RawAnswer) -> Bool
+    ) async throws {
+        while try await !wanted(guarded.request("GET", path)) { await Task.yield() }
+    }
+
+    @Test("too many requests at once are answered 503 with Retry-After, until there is room", .timeLimit(.minutes(1)))
+    func requests() async throws {
+        let guarded = try await GuardedServer.start()
+        #expect(try await guarded.request("PUT", "/d").status == 201)
+        let design = #"{"shows":{"long":"function () { while (true); }"}}"#
+        #expect(try await guarded.request("PUT", "/d/_design/x", design).status == 201)
+        try await guarded.set(["tokenpoold/max_requests": "1"])
+        // Works until the time limit of functions, some seconds.
+        async let long = guarded.request("GET", "/d/_design/x/_show/long")
+        try await eventually(guarded, "/", is: isOverload)
+        #expect(try await guarded.request("GET", "/_up").status == 200)
+        #expect(try await long.status == 500)
+        try await eventually(guarded, "/") { $0.status == 200 }
+    }
+
+    @Test("connections beyond the limit are answered 503, until others have gone", .timeLimit(.minutes(1)))
+    func connections() async throws {
+        let guarded = try await GuardedServer.start(["tokenpoold/max_connections": "2"])
+        var kept: [RawSocket] = []
+        for _ in 0..<2 {
+            let socket = try RawSocket(port: guarded.port)
+            try await socket.send(GuardedServer.head("GET", "/_up"))
+            #expect(try await socket.receive(until: "ok").hasPrefix("HTTP/1.1 200"))
+            kept.append(socket)
+        }
+        #expect(isOverload(try await guarded.request("GET", "/_up")))
+        kept.removeAll()
+        try await eventually(guarded, "/_up") { $0.status == 200 }
+    }
+
+    @Test(
+        "feeds beyond the limit are answered 503; a client that goes gives its place back at once",
+        .timeLimit(.minutes(1)))
+    func feeds() async throws {
+        let guarded = try await GuardedServer.start(["tokenpoold/max_feeds": "1"])
+        let path = "/_users/_changes?feed=continuous&heartbeat=3600000&since=now"
+        do {
+            let first = try RawSocket(port: guarded.port)
+            try await first.send(GuardedServer.head("GET", path))
+            _ = try await first.receive(until: "\r\n\r\n")
+            #expect(isOverload(try await guarded.request("GET", path)))
+        }
+        // The first has closed its connection; nothing is written to it for an hour that would tell the server so.
+        try await eventually(guarded, "/_users/_changes?feed=longpoll&timeout=0") { $0.status == 200 }
+    }
+
+    @Test("a body too large to be in memory is refused, whether its length is told or not")
+    func largeBodies() async throws {
+        let guarded = try await GuardedServer.start(["tokenpoold/max_body_memory": "400000"])
+        #expect(try await guarded.request("PUT", "/d").status == 201)
+        let large = "{\"docs\":[{\"text\":\"" + String(repeating: "x", count: 200_000) + "\"}]}"
+        #expect(try await guarded.request("POST", "/d/_bulk_docs", large).status == 413)
+        let socket = try RawSocket(port: guarded.port)
+        let more = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        try await socket.send(GuardedServer.head("POST", "/d/_bulk_docs", more))
+        let chunk = "4000\r\n" + String(repeating: " ", count: 0x4000) + "\r\n"
+        for _ in 0..<20 { try await socket.send(chunk) }
+        #expect(try await socket.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 413"))
+        // An attachment goes to disk, whatever its size.
+        #expect(try await guarded.request("PUT", "/d/a/file", large).status == 201)
+        try await guarded.set(["chttpd/max_http_request_size": "100000"])
+        #expect(try await guarded.request("PUT", "/d/b/file", large).status == 413)
+        try await guarded.set(["chttpd/max_http_request_size": "1000000", "couchdb/max_attachment_size": "100000"])
+        #expect(try await guarded.request("PUT", "/d/c/file", large).status == 413)
+        #expect(try await guarded.request("PUT", "/d/d", "{\"still\":\"works\"}").status == 201)
+    }
+
+    @Test("two thousand feeds wait, and each tells the change", .timeLimit(.minutes(2)))
+    func manyFeeds() async throws {
+        // On a machine that allows few descriptors as many as there can be.
+        let count = min(2000, Int(RawSocket.raiseDescriptorLimit(to: 4096)) - 200)
+        let guarded = try await GuardedServer.start()
+        #expect(try await guarded.request("PUT", "/d").status == 201)
+        var feeds: [RawSocket] = []
+        for _ in 0..<count { feeds.append(try RawSocket(port: guarded.port)) }
+        let request = GuardedServer.head("GET", "/d/_changes?feed=continuous&heartbeat=3600000")
+        for feed in feeds { try await feed.send(request) }
+        for feed in feeds { #expect(try await feed.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200")) }
+        #expect(try await guarded.request("PUT", "/d/news", "{}").status == 201)
+        var told = 0
+        for feed in feeds where try await feed.receive(until: "\"id\":\"news\"").contains("\"id\":\"news\"") {
+            told += 1
+        }
+        #expect(told == count)
+        #expect(try await guarded.isAlive())
+    }
+}

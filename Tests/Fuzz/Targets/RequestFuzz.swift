@@ -1,0 +1,98 @@
+#if DEBUG
+    import CouchDocument
+    import Foundation
+    import HTTPTypes
+    import Hummingbird
+    import Logging
+    import NIOCore
+    import NIOEmbedded
+    @testable import CouchServer
+    @testable import CouchStore
+
+    /// A store with one database in a temporary folder, which takes whatever requests come.
+    enum RequestFuzz {
+        private struct Subject: Sendable {
+            let service: CouchService
+            let channel: NIOAsyncTestingChannel
+        }
+
+        private static let subject = Task { try await make() }
+
+        private static func make() async throws -> Subject {
+            let folder = FileManager.default.temporaryDirectory.path + "/fuzz-\(getpid())"
+            var logger = Logger(label: "fuzz")
+            logger.logLevel = .critical
+            let store = try await Store.open(folder: folder, logger: logger)
+            let settings = Settings()
+            let service = CouchService(
+                store: store, administrators: [Administrator(name: "a", password: "b")], secret: "s",
+                settings: settings, logger: logger, clock: { 1_800_000_000 })
+            try await service.createSystemDatabases()
+            return Subject(service: service, channel: NIOAsyncTestingChannel())
+        }
+
+        /// A request as on the wire: request line, headers, an empty line, the body.
+        static func run(_ bytes: [UInt8]) {
+            guard let request = request(bytes) else { return }
+            finish {
+                do {
+                    try await send(request, to: try await subject.value)
+                } catch {
+                    preconditionFailure("no store: \(error)")
+                }
+            }
+        }
+
+        private static func request(_ bytes: [UInt8]) -> Request? {
+            let text = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 64, omittingEmptySubsequences: false)
+            let line = String(decoding: text[0], as: UTF8.self).split(separator: " ", maxSplits: 1)
+            guard line.count == 2, let method = HTTPRequest.Method(String(line[0])) else { return nil }
+            var fields = HTTPFields()
+            fields[.authorization] = "Basic " + Data("a:b".utf8).base64EncodedString()
+            fields[.contentType] = "application/json"
+            var index = 1
+            while index < text.count, !text[index].isEmpty {
+                let pair = String(decoding: text[index], as: UTF8.self).split(separator: ":", maxSplits: 1)
+                index += 1
+                guard pair.count == 2, let name = HTTPField.Name(String(pair[0])), name != .expect else { continue }
+                fields[name] = String(pair[1].drop { $0 == " " })
+            }
+            let body = text.dropFirst(index + 1).joined(separator: [UInt8(ascii: "\n")])
+            let head = HTTPRequest(
+                method: method, scheme: "http", authority: "h", path: String(line[1]), headerFields: fields)
+            return Request(head: head, body: RequestBody(buffer: ByteBuffer(bytes: body)))
+        }
+
+        private struct Sink: ResponseBodyWriter {
+            struct Enough: Error {}
+            var count = 0
+            mutating func write(_ buffer: ByteBuffer) async throws {
+                count += buffer.readableBytes
+                if count > 1 << 20 { throw Enough() }
+            }
+            consuming func finish(_ trailers: HTTPFields?) async throws {}
+        }
+
+        private static func send(_ request: Request, to subject: Subject) async throws {
+            let service = subject.service
+            if try await service.store.database("d") == nil { _ = try await service.store.createDatabase("d") }
+            do {
+                let call = try Call(
+                    request, channel: subject.channel, share: try service.workload.admit(isUrgent: false),
+                    largestRequest: 1 << 20)
+                // Feeds would wait for changes that never come.
+                service.endFeeds()
+                let answer = try await service.answer(call)
+                precondition((200...599).contains(answer.status))
+                if case .stream(_, let write) = answer.body {
+                    var sink: any ResponseBodyWriter = Sink()
+                    try await write(&sink)
+                }
+            } catch let refusal as Refusal {
+                precondition((300...599).contains(refusal.status))
+            } catch {
+                // What an answer breaks off with.
+            }
+        }
+    }
+#endif
