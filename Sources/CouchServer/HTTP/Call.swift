@@ -129,10 +129,12 @@ extension Call {
     /// The body as JSON, whatever its media type.
     func json() async throws -> JSON {
         let buffer = try await body()
-        guard let value = try? JSON(parsing: buffer.readableBytesView, numbers: .canonical) else {
+        let parse: @Sendable () throws -> JSON = { try JSON(parsing: buffer.readableBytesView, numbers: .canonical) }
+        do {
+            return buffer.readableBytes < LargeBodies.size ? try parse() : try await LargeBodies.perform(parse)
+        } catch is JSONError {
             throw Refusal.invalidJSON
         }
-        return value
     }
 
     /// The size beyond which a document in the body is to be measured: none is larger than the body itself.

@@ -73,9 +73,34 @@
             consuming func finish(_ trailers: HTTPFields?) async throws {}
         }
 
+        /// What the database begins with, so that requests find something to do.
+        private static let beginnings = [
+            #"PUT /d/a\#n\#n{"x":[1,{"y":null}],"n":2.5,"_attachments":{"f":{"data":"MDEyMzQ1Njc4OQ=="}}}"#,
+            """
+            PUT /d/_design/x
+
+            {"views":{"v":{"map":"function (d) { emit([d._id, d.n], d.x) }","reduce":"_count"},
+            "j":{"map":"function (d) { emit(d.n, 1) }","reduce":"function (k, v, r) { return v.length }"}},
+            "filters":{"f":"function (d, q) { return q.query.a !== 'b' }"},
+            "shows":{"s":"function (d, q) { return {code: 200, headers: {a: 'b'}, body: JSON.stringify(q)} }"},
+            "lists":{"l":"function (h, q) { var r; while (r = getRow()) send(r.key) }"},
+            "updates":{"u":"function (d, q) { return [{_id: q.uuid, q: q.form}, q.body] }"},
+            "rewrites":[{"from":"r/:a/*","to":"_view/v","query":{"key":":a"}}]}
+            """, "POST /d/_index\n\n{\"index\":{\"fields\":[\"n\"]}}",
+        ]
+
         private static func send(_ request: Request, to subject: Subject) async throws {
+            if try await subject.service.store.database("d") == nil {
+                _ = try await subject.service.store.createDatabase("d")
+                for text in beginnings {
+                    if let first = Self.request(Array(text.utf8)) { try await answer(first, by: subject) }
+                }
+            }
+            try await answer(request, by: subject)
+        }
+
+        private static func answer(_ request: Request, by subject: Subject) async throws {
             let service = subject.service
-            if try await service.store.database("d") == nil { _ = try await service.store.createDatabase("d") }
             do {
                 let call = try Call(
                     request, channel: subject.channel, share: try service.workload.admit(isUrgent: false),

@@ -1,5 +1,3 @@
-import Dispatch
-
 /// Decompresses gzip (RFC 1952) as clients send request bodies. Written out here because requests are its only use and
 /// zlib would be one more library on every machine.
 enum Gzip {
@@ -13,14 +11,10 @@ enum Gzip {
 
     /// The plain bytes of all members, at most `limit`. Never takes much more memory than what it gives.
     ///
-    /// Runs on a thread of its own: what is malicious takes long.
+    /// Runs aside: what is malicious takes long.
     static func decompress(_ input: [UInt8], limit: Int) async throws -> [UInt8] {
-        try await withCheckedThrowingContinuation { continuation in
-            queue.async { continuation.resume(with: Result { try decompressNow(input, limit: limit) }) }
-        }
+        try await LargeBodies.perform { try decompressNow(input, limit: limit) }
     }
-
-    private static let queue = DispatchQueue(label: "tokenpool.gzip")
 
     static func decompressNow(_ input: some Sequence<UInt8>, limit: Int) throws(Fault) -> [UInt8] {
         var stream = GzipStream()
@@ -107,77 +101,4 @@ struct GzipStream: Sendable {
         }
         return flags & 2 == 0 || reader.bits(16) != nil
     }
-}
-
-/// The check sum of gzip (RFC 1952 §8).
-struct CRC32: Sendable {
-    private static let table: [UInt32] = (0..<256).map { index in
-        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? 0xEDB8_8320 ^ value >> 1 : value >> 1 }
-    }
-    private var state = UInt32.max
-
-    var value: UInt32 { ~state }
-
-    mutating func update(_ bytes: [UInt8]) {
-        Self.table.withUnsafeBufferPointer { table in
-            for byte in bytes { state = table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ state >> 8 }
-        }
-    }
-}
-
-/// Reads bits from the low end of each byte.
-struct BitReader: Sendable {
-    private var bytes: [UInt8] = []
-    private var position = 0
-    private var buffer: UInt64 = 0
-    private var available = 0
-    /// All input was pushed.
-    var isComplete = false
-
-    mutating func push(_ input: some Sequence<UInt8>) {
-        bytes.removeFirst(position)
-        position = 0
-        bytes.append(contentsOf: input)
-    }
-
-    /// Whether so many bytes can be read, or all that will ever come.
-    func has(bytes count: Int) -> Bool { isComplete || bytes.count - position >= count }
-
-    var isAtEnd: Bool { position >= bytes.count && available < 8 }
-
-    private mutating func fill() {
-        while available <= 48, position < bytes.count {
-            buffer |= UInt64(bytes[position]) << UInt64(available)
-            position += 1
-            available += 8
-        }
-    }
-
-    /// The next bits without taking them, zeros where the input ends.
-    mutating func peek(_ count: Int) -> Int {
-        if available < count { fill() }
-        return Int(buffer & (1 << UInt64(count) - 1))
-    }
-
-    /// Takes bits that were looked at; `false` at the end of the input.
-    mutating func skip(_ count: Int) -> Bool {
-        guard available >= count else { return false }
-        buffer >>= UInt64(count)
-        available -= count
-        return true
-    }
-
-    /// The next bits, at most 16; `nil` at the end.
-    mutating func bits(_ count: Int) -> UInt32? {
-        let value = peek(count)
-        return skip(count) ? UInt32(value) : nil
-    }
-
-    /// 32 bits.
-    mutating func word() -> UInt32? {
-        guard let low = bits(16), let high = bits(16) else { return nil }
-        return low | high << 16
-    }
-
-    mutating func alignToByte() { _ = skip(available & 7) }
 }
