@@ -45,8 +45,10 @@ package struct CouchResponder: HTTPResponder {
             answer = Answer(refusal)
             // What is left of a body that nobody wants is not waited for.
             if refusal.status == 413 || share == nil { answer.headers[.connection] = "close" }
-        } catch let failure as ClientFailure {
-            throw failure.cause
+        } catch is ClientFailure {
+            // Nobody is there any more, or nobody who speaks HTTP.
+            answer = Answer(.badRequest("the request is malformed or was cut off"))
+            answer.headers[.connection] = "close"
         } catch is CancellationError {
             answer = Answer(Refusal(503, "service_unavailable", "the server is stopping"))
         } catch {

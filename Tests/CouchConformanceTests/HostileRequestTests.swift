@@ -17,6 +17,7 @@ struct HostileRequestTests {
             "PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n",
             "PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nabc\r\n",
+            GuardedServer.head("PUT", "/_users/x", "Transfer-Encoding: chunked\r\n") + "5\r\nabcde\r\nZZ\r\nabc\r\n",
             "GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
             "GET /%FF%FE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
             "GET http:// HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
