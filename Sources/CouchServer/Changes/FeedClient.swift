@@ -12,6 +12,8 @@ final class FeedClient: Sendable {
 
     init(of channel: any Channel) { channel.whenClientHangsUp { [weak self] in self?.leave() } }
 
+    var hasGone: Bool { state.withLock(\.hasGone) }
+
     private func leave() {
         let wake = state.withLock { state in
             state.hasGone = true

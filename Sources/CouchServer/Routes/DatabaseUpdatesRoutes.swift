@@ -16,15 +16,25 @@ struct DatabaseUpdatesRoutes: Sendable {
         guard try await service.store.database("_global_changes") != nil else { throw Refusal.noDatabase }
         let since = try sequence()
         switch call.query["feed"] {
-        case "longpoll":
-            if service.events.events(after: since).isEmpty { _ = try await wait(after: since, timeout) }
+        case "longpoll" where call.method == "GET":
+            try call.share.becomeFeed()
+            if service.events.events(after: since).isEmpty {
+                _ = try await wait(after: since, timeout, client: FeedClient(of: call.channel))
+            }
             return page(after: since)
-        case "continuous": return continuous(from: since)
+        case "continuous":
+            if call.method == "GET" { try call.share.becomeFeed() }
+            return continuous(from: since)
         default: return page(after: since)
         }
     }
 
-    private var timeout: Int { call.query["timeout"].flatMap { Int($0) }.map { max(0, $0) } ?? Self.defaultTimeout }
+    private var timeout: Int { time("timeout") ?? Self.defaultTimeout }
+
+    /// Milliseconds, a day at most: what a clock can wait for without overflow.
+    private func time(_ name: String) -> Int? {
+        call.query[name].flatMap { Int($0) }.map { min(max(0, $0), 86_400_000) }
+    }
 
     private func sequence() throws -> Int {
         guard let text = call.query["since"] else { return 0 }
@@ -53,13 +63,15 @@ struct DatabaseUpdatesRoutes: Sendable {
     }
 
     /// Whether something happened in time.
-    private func wait(after sequence: Int, _ milliseconds: Int) async throws -> Bool {
+    private func wait(after sequence: Int, _ milliseconds: Int, client: FeedClient) async throws -> Bool {
         let (next, forget) = service.events.next(after: sequence)
         let (ending, source) = AsyncStream<Void>.makeStream()
         let forgetEnd = service.feeds.onEnd { source.finish() }
+        let forgetClient = client.onLeaving { source.finish() }
         defer {
             forget()
             forgetEnd()
+            forgetClient()
         }
         return try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -80,11 +92,12 @@ struct DatabaseUpdatesRoutes: Sendable {
     }
 
     private func continuous(from since: Int) -> Answer {
-        let heartbeat = call.query["heartbeat"].flatMap { $0 == "true" ? Self.defaultTimeout : Int($0) }
+        let heartbeat = call.query["heartbeat"] == "true" ? Self.defaultTimeout : time("heartbeat")
         let pause = max(1, heartbeat ?? timeout)
         let limit = call.query["limit"].flatMap { Int($0) } ?? .max
         let here = self
         return .json(200) { writer in
+            let client = FeedClient(of: here.call.channel)
             var position = since
             var sent = 0
             while sent < limit {
@@ -97,8 +110,8 @@ struct DatabaseUpdatesRoutes: Sendable {
                     sent += 1
                 }
                 if sent >= limit || here.service.feeds.isEnding { break }
-                if try await here.wait(after: position, pause) { continue }
-                if heartbeat == nil || here.service.feeds.isEnding { break }
+                if try await here.wait(after: position, pause, client: client) { continue }
+                if heartbeat == nil || here.service.feeds.isEnding || client.hasGone { break }
                 try await writer.write(ByteBuffer(string: "\n"))
             }
             let last: JSON = ["last_seq": here.text(position)]

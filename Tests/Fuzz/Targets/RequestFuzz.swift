@@ -16,6 +16,17 @@
             let channel: NIOAsyncTestingChannel
         }
 
+        /// Replications would go out into the world.
+        private struct NoReplication: ReplicationDesk {
+            func replicate(_ body: JSON, for account: Account) async throws -> Answer {
+                throw Refusal(501, "not_implemented", "no replication here")
+            }
+            func jobs() async -> [JSONObject] { [] }
+            func job(_ id: String) async -> JSONObject? { nil }
+            func page(of document: Document) async -> JSONObject? { nil }
+            func tasks() async -> [JSONObject] { [] }
+        }
+
         private static let subject = Task { try await make() }
 
         private static func make() async throws -> Subject {
@@ -26,7 +37,7 @@
             let settings = Settings()
             let service = CouchService(
                 store: store, administrators: [Administrator(name: "a", password: "b")], secret: "s",
-                settings: settings, logger: logger, clock: { 1_800_000_000 })
+                settings: settings, replication: NoReplication(), logger: logger, clock: { 1_800_000_000 })
             try await service.createSystemDatabases()
             return Subject(service: service, channel: NIOAsyncTestingChannel())
         }
