@@ -14,16 +14,6 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-// Only for `Scripts/fuzz`: without libFuzzer's `main` this program does not link.
-let fuzzing = Context.environment["TOKENPOOL_FUZZ"] != nil
-let fuzzers: [Target] =
-    fuzzing
-    ? [
-        .executableTarget(
-            name: "fuzzer", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Fuzzer",
-            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
-    ] : []
-
 let package = Package(
     name: "tokenpool",
     platforms: [.macOS(.v15)],
@@ -175,5 +165,16 @@ let package = Package(
         .target(
             name: "CICU",
             linkerSettings: [.linkedLibrary("icui18n"), .linkedLibrary("icuuc")]),
-    ] + fuzzers
+    ]
 )
+
+// For `Scripts/fuzz`: only what is fuzzed, for with libFuzzer every program has the `main` of libFuzzer.
+if Context.environment["TOKENPOOL_FUZZ"] != nil {
+    let fuzzed = ["CICU", "CJavaScriptCore", "CouchDocument", "CouchServer", "CouchStore", "FuzzTargets"]
+    package.products = []
+    package.targets = package.targets.filter { fuzzed.contains($0.name) }
+    package.targets.append(
+        .executableTarget(
+            name: "fuzzer", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Fuzzer",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}
