@@ -32,8 +32,11 @@ struct DatabaseRoutes: Sendable {
         if isPartitioned && ["_users", "_replicator"].contains(where: name.hasSuffix) {
             throw Refusal.badRequest("Cannot partition a system database")
         }
-        let security = service.settings.limits.isOpenByDefault ? [:] : DatabaseSettings.adminOnly
-        _ = try await service.store.createDatabase(name, security: security, isPartitioned: isPartitioned)
+        if service.settings.limits.isOpenByDefault {
+            _ = try await service.store.createDatabase(name, security: [:], isPartitioned: isPartitioned)
+        } else {
+            _ = try await service.store.createDatabase(name, isPartitioned: isPartitioned)
+        }
         service.events.note(name, .created)
         return Answer.json(201, ["ok": true]).with(.location, call.location(name))
     }
