@@ -44,9 +44,6 @@ package struct SecurityObject: Sendable {
         }
     }
 
-    /// What a new database starts with: server admins only.
-    package static let adminsOnly: JSON = ["members": ["roles": ["_admin"]], "admins": ["roles": ["_admin"]]]
-
     package init(_ json: JSON) {
         self.json = json
         administrators = Group(json["admins"])
