@@ -62,8 +62,10 @@ package enum CollationKey {
                 key.append(Tag.array(order))
                 cursor.position += 1
                 while cursor.peek() != UInt8(ascii: "]"), cursor.position < cursor.bytes.count {
+                    let start = cursor.position
                     append(to: &key)
-                    _ = cursor.take(UInt8(ascii: ","))
+                    // What can not begin a value is passed over, so that no text keeps this going.
+                    if !cursor.take(UInt8(ascii: ",")) && cursor.position == start { cursor.position += 1 }
                 }
                 cursor.position += 1
                 key.append(end)
