@@ -16,11 +16,21 @@ extension StoredDatabase {
     }
 
     /// The winners of these documents in one snapshot, in the order asked; `nil` for those that do not exist.
-    package func read(ids: [String]) async throws -> [StoredDocument?] {
-        if ids.count <= Self.shortListLength {
-            return try await core.readShortly { rows in try ids.map { try rows.winner($0) } }
+    ///
+    /// - Parameter bytes: Reading ends with the document whose body brings so many together, so that a page of large ones
+    ///   is short: fewer may be answered than were asked for, but one at least.
+    package func read(ids: [String], upTo bytes: Int = .max) async throws -> [StoredDocument?] {
+        let body = { @Sendable (rows: DocumentRows) throws -> [StoredDocument?] in
+            var documents: [StoredDocument?] = []
+            var size = 0
+            for id in ids where size < bytes {
+                let document = try rows.winner(id)
+                size += document?.body.count ?? 0
+                documents.append(document)
+            }
+            return documents
         }
-        return try await core.read { rows in try ids.map { try rows.winner($0) } }
+        return ids.count <= Self.shortListLength ? try await core.readShortly(body) : try await core.read(body)
     }
 
     /// Revisions of documents in one snapshot, a list for each request (`_bulk_get`, `open_revs`). The list is empty when

@@ -71,10 +71,10 @@ struct SlowClientTests {
             #expect(try await guarded.request("PUT", "/d/next\(number)", "{}").status == 201)
             #expect(try await guarded.request("GET", "/d/next\(number)").status == 200)
         }
-        // 50 answers of 20 to 32 MB would be 1.2 GB and more; held are some pages of documents each, in several forms, and
-        // the caches of the database.
+        // 50 answers of 20 to 32 MB would be 1.2 GB and more; held are a page of documents each, in several forms, and the
+        // caches of the database.
         let grown = try guarded.server.residentBytes - before
-        #expect(grown < 700 << 20, "\(grown >> 20) MB")
+        #expect(grown < 400 << 20, "\(grown >> 20) MB")
         for socket in stuck { #expect(try await socket.isCutOff()) }
         #expect(try await guarded.isAlive())
     }

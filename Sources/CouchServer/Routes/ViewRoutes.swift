@@ -6,8 +6,10 @@ import Hummingbird
 struct ViewRoutes: Sendable {
     let here: DatabaseCall
     let id: String
-    /// Rows whose documents are read at once for `include_docs`.
+    /// Rows whose documents are read at once for `include_docs`, and about how many bytes of bodies: a client that does not
+    /// read its answer holds no more.
     private static let batchSize = 100
+    private static let batchBytes = 1 << 20
 
     func answer() async throws -> Answer {
         let call = here.call
@@ -127,9 +129,10 @@ struct ViewRoutes: Sendable {
         var start = 0
         while start < page.count {
             let batch = page[start..<min(start + Self.batchSize, page.count)]
-            start += Self.batchSize
             let documents = options.includesDocuments ? try await self.documents(of: batch) : nil
-            for (index, row) in batch.enumerated() {
+            let count = documents?.count ?? batch.count
+            start += count
+            for (index, row) in batch.prefix(count).enumerated() {
                 rows.beginRow()
                 Self.write(row, &rows.text)
                 if let documents {
@@ -170,10 +173,11 @@ struct ViewRoutes: Sendable {
         }
     }
 
-    /// The documents that `include_docs` shows beside these rows.
+    /// The documents that `include_docs` shows beside the first of these rows: as many as fit a batch, one at least.
     private func documents(of rows: ArraySlice<ViewRow>) async throws -> [Shown?] {
         let wanted = rows.map(\.document)
-        var winners = try await here.database.read(ids: wanted.compactMap { $0.revision == nil ? $0.id : nil })[...]
+        var winners = try await here.database.read(
+            ids: wanted.compactMap { $0.revision == nil ? $0.id : nil }, upTo: Self.batchBytes)[...]
         var documents: [Shown?] = []
         for (id, revision) in wanted {
             var found: StoredDocument?
@@ -182,7 +186,8 @@ struct ViewRoutes: Sendable {
                     found = try await here.database.read(id, revision: revision)
                 }
             } else if id != nil {
-                found = winners.popFirst() ?? nil
+                guard let winner = winners.popFirst() else { break }
+                found = winner
                 if found?.isDeleted == true { found = nil }
             }
             documents.append(found.map(Shown.init))
