@@ -53,3 +53,41 @@ public struct Security: Sendable, Hashable {
         fields[name] = .object(object)
     }
 }
+
+extension Database {
+    /// Lets users and roles use the database, beside those who may already.
+    ///
+    /// The object has no revision: of two changes at the same moment one may be lost.
+    ///
+    /// - Returns: Whether anything had to be written.
+    @discardableResult
+    public func allow(names: [String] = [], roles: [String] = [], asAdmins: Bool = false) async throws -> Bool {
+        try await changeSecurity(asAdmins) { group in
+            group.names += names.filter { !group.names.contains($0) }
+            group.roles += roles.filter { !group.roles.contains($0) }
+        }
+    }
+
+    /// Takes that back. When no member is left the server's administrators become members: CouchDB opens a database
+    /// without members to everybody.
+    ///
+    /// - Returns: Whether anything had to be written.
+    @discardableResult
+    public func deny(names: [String] = [], roles: [String] = [], asAdmins: Bool = false) async throws -> Bool {
+        try await changeSecurity(asAdmins) { group in
+            let before = group
+            group.names.removeAll(where: names.contains)
+            group.roles.removeAll(where: roles.contains)
+            if group != before, group == Security.Group() { group.roles = ["_admin"] }
+        }
+    }
+
+    private func changeSecurity(_ ofAdmins: Bool, _ change: (inout Security.Group) -> Void) async throws -> Bool {
+        let before = try await security()
+        var after = before
+        if ofAdmins { change(&after.admins) } else { change(&after.members) }
+        guard after.admins != before.admins || after.members != before.members else { return false }
+        try await setSecurity(after)
+        return true
+    }
+}

@@ -21,6 +21,29 @@ extension Server {
         return try await database("_users").save(document)
     }
 
+    /// The names and roles of all users, sorted by name. For server administrators.
+    public func users() async throws -> [(name: String, roles: [String])] {
+        var query = ViewQuery(startKey: .string(Self.userPrefix), endKey: .string(Self.userPrefix + "\u{fff0}"))
+        query.includeDocuments = true
+        var users: [(name: String, roles: [String])] = []
+        for try await row in database("_users").allDocumentRows(query) {
+            guard let document = row.document, let name = document["name"]?.stringValue else { continue }
+            users.append((name, document["roles"]?.arrayValue?.compactMap(\.stringValue) ?? []))
+        }
+        return users
+    }
+
+    /// Gives a user a new password; roles and all other members stay. A user may do so for itself, where the server
+    /// lets users read their own documents.
+    ///
+    /// - Throws: ``CouchDBError/notFound`` when there is none, server administrators included.
+    @discardableResult
+    public func changePassword(of name: String, to password: String) async throws -> Revision {
+        var document = try await database("_users").document(Self.userPrefix + name)
+        document["password"] = .string(password)
+        return try await database("_users").save(document)
+    }
+
     /// Removes a user.
     ///
     /// - Throws: ``CouchDBError/notFound`` when there is none.

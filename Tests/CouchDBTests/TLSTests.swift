@@ -57,6 +57,24 @@ struct TLSTests {
         await #expect { try await client.info() } throws: { CouchDBError.tls ~= $0 }
     }
 
+    @Test("verification stays on after a lost connection: another certificate at the same address is refused — GET /")
+    func reconnect() async throws {
+        let first = try TLSServer()
+        var configuration = try configuration(first)
+        configuration.tls.authorityFile = first.folder + "/server.pem"
+        let client = try Server(configuration)
+        #expect(try await client.info().version == "3.5.0")
+        first.stop()
+        let second = try TLSServer(port: first.port)
+        for _ in 0..<2 {
+            await #expect { try await client.info() } throws: { CouchDBError.tls ~= $0 }
+        }
+        second.stop()
+        let back = try TLSServer(port: first.port, certificateOf: first)
+        #expect(try await client.info().version == "3.5.0")
+        back.stop()
+    }
+
     @Test("shows a client certificate, as two files or as one like an X.509 proxy — GET /")
     func clientCertificate() async throws {
         let server = try TLSServer(asksForCertificate: true)
@@ -115,7 +133,7 @@ final class TLSServer {
         if asks:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(folder + "/client.pem")
-        server = Server(("127.0.0.1", 0), Handler)
+        server = Server(("127.0.0.1", int(sys.argv[3])), Handler)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         print(server.server_address[1], flush=True)
         server.serve_forever()
@@ -125,7 +143,7 @@ final class TLSServer {
     let port: Int
     private let process = Process()
 
-    init(asksForCertificate: Bool = false) throws {
+    init(asksForCertificate: Bool = false, port wanted: Int = 0, certificateOf other: TLSServer? = nil) throws {
         folder = FileManager.default.temporaryDirectory.path + "/couchdb-tls-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         for (name, host) in [("server", "localhost"), ("client", "client")] {
@@ -135,9 +153,15 @@ final class TLSServer {
                 "subjectAltName=DNS:\(host)", "-keyout", "\(folder)/\(name).key", "-out", "\(folder)/\(name).pem",
             ])
         }
+        if let other {
+            for file in ["server.key", "server.pem"] {
+                try Data(contentsOf: URL(fileURLWithPath: other.folder + "/" + file)).write(
+                    to: URL(fileURLWithPath: folder + "/" + file))
+            }
+        }
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", "-c", Self.script, folder, "\(asksForCertificate)"]
+        process.arguments = ["python3", "-c", Self.script, folder, "\(asksForCertificate)", "\(wanted)"]
         process.standardOutput = output
         try process.run()
         var line = Data()
@@ -149,10 +173,16 @@ final class TLSServer {
         port = Int(String(decoding: line.dropLast(), as: UTF8.self)) ?? 0
     }
 
-    deinit {
+    /// Ends it; its folder stays until nobody needs it any more.
+    func stop() {
+        guard process.isRunning else { return }
         // Children of a dispatch thread have its signals blocked, SIGTERM among them.
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
+    }
+
+    deinit {
+        stop()
         try? FileManager.default.removeItem(atPath: folder)
     }
 
