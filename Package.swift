@@ -134,7 +134,7 @@ let package = Package(
             name: "DurabilityTests", dependencies: ["CouchDB", "CouchDocument", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TokenPoolTests",
-            dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool"],
+            dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", logging],
             swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests",
@@ -145,12 +145,12 @@ let package = Package(
         .testTarget(
             name: "TokenPoolWorkerTests",
             dependencies: [
-                "CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", "TokenPoolWorker",
+                "CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", "TokenPoolWorker", logging,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "InteropTests",
-            dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolCLI"],
+            dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolCLI", logging],
             // Programs for the Python of PiCaS, run from the source folder.
             exclude: ["Python"],
             swiftSettings: strict),

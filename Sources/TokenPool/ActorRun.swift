@@ -125,13 +125,10 @@ public struct ActorRun: Sendable {
         if isCancelled {
             switch limits.onCancel {
             case .todo: try await pool.release([claim], reason: "the program was stopped")
-            case .values(let lock, let done):
-                try await pool.update(claim.token.id) { current in
-                    guard claim.isHeld(in: current) else { return false }
-                    if let lock { current.lock = lock }
-                    if let done { current.done = done }
-                    return lock != nil || done != nil
-                }
+            case .values:
+                var result = TokenResult(outcome: .released, started: started, ended: pool.clock.now())
+                result.handBack = limits.onCancel
+                _ = try await pool.finish(claim, result)
             }
             return
         }

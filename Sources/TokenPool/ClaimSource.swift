@@ -13,6 +13,8 @@ public struct ClaimSource: Hashable, Sendable {
     public var order: ClaimOrder
     /// Whether tokens come from the queues of ``QueueChooser``, and of which sets; an empty list means all.
     public var queues: [String]?
+    /// In which order tokens come from the queues.
+    public var choosing = WorkOrder.priority
     /// About how many rows there are, where it is not the whole view; `nil` takes the view's word.
     var rows: Int?
 
@@ -30,12 +32,12 @@ public struct ClaimSource: Hashable, Sendable {
     /// The tokens of a set, the best priority first.
     public static func set(_ name: String) -> ClaimSource { .queues(of: [name]) }
 
-    /// What fits into what the worker has left: the best priority first, with fair shares between sets and never more of
-    /// a set than its limit says.
+    /// What fits into what the worker has left, in that order, and never more of a set than its limit says.
     ///
     /// - Parameter sets: Only tokens of these sets; an empty list means all.
-    public static func queues(of sets: [String] = []) -> ClaimSource {
+    public static func queues(of sets: [String] = [], order: WorkOrder = .priority) -> ClaimSource {
         var source = ClaimSource(view: .queues, order: .asViewed)
+        source.choosing = order
         source.queues = sets
         if sets.count == 1, let set = sets.first {
             source.startKey = [.string(set)]

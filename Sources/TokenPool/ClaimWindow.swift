@@ -72,6 +72,12 @@ public struct ClaimWindow: Sendable {
         if let readAt, now - readAt > Self.lifetime { candidates = [] }
     }
 
+    /// The row that is tried next, if one was read.
+    var first: Token? { candidates.last }
+
+    /// How many of the rows that were read come before the first for which this does not hold.
+    func leading(while holds: (Token) -> Bool) -> Int { candidates.reversed().prefix(while: holds).count }
+
     /// What to do next to get `count` tokens.
     public mutating func next(_ count: Int, using random: inout some RandomNumberGenerator) -> Step {
         if !candidates.isEmpty {

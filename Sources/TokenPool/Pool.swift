@@ -45,6 +45,7 @@ public struct Pool: Sendable {
     /// - Throws: ``PoolError/Code/badInput`` when it would wait for itself.
     public func add(_ token: Token) async throws -> SaveOutcome {
         var token = token
+        token.pool.created = token.pool.created ?? clock.now()
         var check = DependencyCheck()
         check.add(token)
         try await check.refuseCircles(of: token.pool.set, in: self)
@@ -80,6 +81,20 @@ public struct Pool: Sendable {
             if case .saved(let saved) = try await save(token) { return saved }
         }
         throw PoolError(.contended, "changing token \"\(id)\": others changed it each time; try again")
+    }
+
+    /// Deletes a token as it stands now, again while others change it meanwhile.
+    ///
+    /// - Throws: ``PoolError/Code/noSuchToken`` when there is none.
+    public func delete(_ id: String) async throws {
+        for _ in 0..<Self.patience {
+            guard let revision = try await token(id).revision else { break }
+            do {
+                try await database.delete(id, revision: revision)
+                return
+            } catch CouchDBError.conflict { continue }
+        }
+        throw PoolError(.contended, "deleting token \"\(id)\": others changed it each time; try again")
     }
 
     /// Lost writes after which a change of a single token is given up.

@@ -48,6 +48,11 @@ public struct PoolFields: Hashable, Sendable {
         get { members["retry_delay"]?.numberValue.map { .milliseconds(Int($0 * 1000)) } }
         set { members["retry_delay"] = newValue.map { Timestamp(milliseconds: $0.wholeMilliseconds).json } }
     }
+    /// When the token was made, where it is known.
+    public var created: Timestamp? {
+        get { Timestamp(members["created"]) }
+        set { members["created"] = newValue?.json }
+    }
     /// A waiting token is due at this moment.
     public var notBefore: Timestamp? {
         get { Timestamp(members["not_before"]) }

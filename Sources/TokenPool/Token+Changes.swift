@@ -37,10 +37,18 @@ extension Token {
 
     /// Writes a result: the end of the token, or its return to the pool when it failed and has tries left.
     mutating func finish(_ result: TokenResult, of claim: ClaimedToken) {
+        let before = self
         retire(
             Attempt(
                 lease: claim.lease.id, worker: claim.worker.name, host: claim.worker.hostname, started: result.started,
                 ended: result.ended, outcome: result.outcome, exitCode: result.exitCode, reason: result.messages.first))
+        if result.outcome == .released, case .values(let lock, let done) = result.handBack {
+            self.lock = lock ?? before.lock
+            self.done = done ?? before.done
+            hostname = before.hostname
+            for field in WorkerIdentity.JobIdentifier.fields { self[field] = before[field] }
+            noteStatus(state == .error ? "error" : before.status ?? "", at: result.ended)
+        }
         if let output = result.output { self.output = output }
         for (name, value) in result.fields where TokenResult.mayWrite(name) { self[name] = value }
         if !result.uploads.isEmpty {

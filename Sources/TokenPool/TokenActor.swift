@@ -28,15 +28,24 @@ extension TokenActor {
     public func cleanUpEnvironment() async {}
 }
 
+/// What becomes of a token whose work was ended by a signal, as PiCaS' `token_reset_values` says.
+public enum HandBack: Hashable, Sendable {
+    /// Back to todo: `[0, 0]`.
+    case todo
+    /// These values of `lock` and `done`; `nil` leaves one as it is. The lease is given up, so what stays locked stays so
+    /// until a person resets it, or janitors do as the pool's settings say.
+    case values(lock: Int?, done: Int?)
+
+    /// Locked, for a person to look at: PiCaS' `None`.
+    public static let leave = HandBack.values(lock: nil, done: nil)
+    /// Given up: `[99, 99]`.
+    public static let error = HandBack.values(lock: TokenState.picasErrorMark, done: TokenState.picasErrorMark)
+}
+
 /// When an ``ActorRun`` ends, and how it treats tokens; PiCaS' arguments of `RunActor.run`.
 public struct ActorLimits: Sendable {
-    /// What becomes of the token in work when the run is cancelled, as PiCaS' `token_reset_values` says.
-    public enum OnCancel: Hashable, Sendable {
-        /// Back to todo: `[0, 0]`.
-        case todo
-        /// These values of `lock` and `done`; `nil` leaves one as it is.
-        case values(lock: Int?, done: Int?)
-    }
+    /// What becomes of the token in work when the run is cancelled.
+    public typealias OnCancel = HandBack
 
     /// How long a token may take (`max_token_time`); `nil` any time.
     public var tokenTime: Duration?

@@ -23,6 +23,8 @@ public struct TokenResult: Hashable, Sendable {
     public var outcome: Attempt.Outcome
     /// The command's exit code, negative for the signal that ended it; `nil` when none ran.
     public var exitCode: Int?
+    /// What a token that is handed back unfinished becomes; for the outcome `released`.
+    public var handBack = HandBack.todo
     /// When the command began.
     public var started: Timestamp
     /// When it ended.

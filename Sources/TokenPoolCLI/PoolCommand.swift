@@ -6,7 +6,9 @@ import TokenPool
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pool", abstract: "The pool as a whole: its settings, and what happens in it.",
-        subcommands: [PoolSettingsCommand.self, PoolEventsCommand.self])
+        subcommands: [
+            PoolSettingsCommand.self, PoolEventsCommand.self, PoolLogCommand.self, PoolJobCommand.self,
+        ])
 }
 
 struct PoolSettingsCommand: AsyncParsableCommand {

@@ -8,7 +8,9 @@ struct SetCollectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "collect", abstract: "Fetch the files of a set's tokens.",
         discussion: """
-            Files come to FOLDER/TOKEN/FILE. What an earlier run fetched is not fetched again unless it changed.
+            Files come to FOLDER/TOKEN/FILE. What an earlier run fetched is not fetched again unless it changed. Outputs \
+            that workers copied elsewhere (output_to) are fetched from there, and kept only when their SHA-256 is the one \
+            in the token.
 
             With --table the fields of the tokens are written instead, of all states unless --state says which: as CSV, or \
             as a JSON object a line when the file's name ends in .jsonl or with --json.
@@ -81,11 +83,13 @@ struct SetCollectCommand: AsyncParsableCommand {
             set.name, into: target, states: states,
             matching: { name in patterns.isEmpty || patterns.contains { $0.matches(name) } }, progress: display.report)
         display.end()
+        for failure in report.failures { options.output.say(Output.printable(failure)) }
         options.output.answer(
             report.json,
             [
                 "\(report.tokens) tokens: \(report.files) files fetched into \(Output.printable(target)) (\(report.bytes) bytes)"
                     + (report.present > 0 ? ", \(report.present) were there already" : "")
             ])
+        if !report.failures.isEmpty { throw ExitStatus.no }
     }
 }

@@ -20,6 +20,8 @@ struct Settings {
     /// Never printed.
     var password: String?
     var passwordSource: String?
+    /// The file that the password came from, when it came from one of its own.
+    var passwordFile: String?
     var certificateAuthority: Sourced?
     var verifiesCertificates = true
 
@@ -29,13 +31,30 @@ struct Settings {
     var url: String { urlSetting.value }
     var database: String { databaseSetting.value }
 
+    /// The person's folder, as `HOME` says. Foundation on Linux asks the system's list of users instead, which is wrong in
+    /// batch jobs and containers that set `HOME`.
+    static func homeFolder(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
+        environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
+    }
+
     /// The path of the user's own settings file.
-    static func defaultPath(home: String = NSHomeDirectory()) -> String { home + "/.config/tokenpool/config.yaml" }
+    static func defaultPath(home: String = homeFolder()) -> String { home + "/.config/tokenpool/config.yaml" }
+
+    /// Where `tokenpool login` keeps the password.
+    static func loginPasswordPath(home: String = homeFolder()) -> String {
+        home + "/.config/tokenpool/password"
+    }
+
+    /// `picas-cli --config FILE` keeps the key in the home folder all the same; a copy may lie beside the file.
+    private static func keyFile(beside path: String, home: String) -> String {
+        let beside = (path as NSString).deletingLastPathComponent + "/key.dat"
+        return FileManager.default.fileExists(atPath: beside) ? beside : home + "/.config/picas/key.dat"
+    }
 
     /// - Throws: ``CommandFailure`` naming file, line and key when a settings file can not be understood.
     static func resolve(
         _ options: GlobalOptions, environment: [String: String] = ProcessInfo.processInfo.environment,
-        home: String = NSHomeDirectory()
+        home: String = homeFolder()
     ) throws -> Settings {
         var layers: [SettingsLayer] = [
             SettingsLayer(
@@ -46,7 +65,10 @@ struct Settings {
                 passwordFile: environment["TOKENPOOL_PASSWORD_FILE"]),
         ]
         if let path = options.config {
-            layers.append(try SettingsLayer(tokenpoolFile: path))
+            layers.append(
+                try SettingsLayer.isPicas(path)
+                    ? SettingsLayer(picasFile: path, keyFile: keyFile(beside: path, home: home))
+                    : SettingsLayer(tokenpoolFile: path))
         } else if FileManager.default.fileExists(atPath: defaultPath(home: home)) {
             layers.append(try SettingsLayer(tokenpoolFile: defaultPath(home: home)))
         }
@@ -73,11 +95,23 @@ struct Settings {
         user = first(\.user)
         certificateAuthority = first(\.certificateAuthority)
         verifiesCertificates = !insecure
-        // A password belongs to the place that named the server: never send one server's password to another.
+        // A password belongs to the place that named the server: never send one server's password to another. Where a file
+        // names no server (.picasrc), its password goes to one for which the URL names the same user.
+        let address = URLComponents(string: urlSetting.value)
+        var isNamed = false
         for layer in layers {
+            if isNamed {
+                guard let secret = layer.password, layer.url == nil, address?.password == nil, let user = layer.user,
+                    address?.user == user
+                else { continue }
+                password = secret
+                passwordSource = layer.source
+                break
+            }
             if let file = layer.passwordFile, !file.isEmpty {
                 password = try Self.firstLine(of: file)
                 passwordSource = "\(layer.source): \(file)"
+                passwordFile = file
                 break
             }
             if let secret = layer.password {
@@ -87,7 +121,7 @@ struct Settings {
                 }
                 break
             }
-            if layer.url == urlSetting.value && layer.url != nil { break }
+            if layer.url == urlSetting.value && layer.url != nil { isNamed = true }
         }
     }
 

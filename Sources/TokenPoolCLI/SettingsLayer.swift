@@ -41,6 +41,9 @@ struct SettingsLayer {
         }
     }
 
+    /// Whether the file is one of PiCaS, which names its server `host_url`.
+    static func isPicas(_ path: String) throws -> Bool { try entries(of: path).contains { $0.key == "host_url" } }
+
     /// Reads PiCaS 1.1's `conf.yml` (`host_url`, `database`, `username`, `encrypted_password`) with its Fernet key.
     init(picasFile path: String, keyFile: String) throws {
         self.init(source: path)

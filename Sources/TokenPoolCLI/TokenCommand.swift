@@ -5,10 +5,12 @@ import TokenPool
 
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "token", abstract: "Single tokens: add, list, show, explain, edit, reset, attach, get, log.",
+        commandName: "token",
+        abstract: "Single tokens: add, list, show, explain, edit, reset, delete, attach, get, log.",
         subcommands: [
             TokenAddCommand.self, TokenListCommand.self, TokenShowCommand.self, TokenExplainCommand.self,
-            TokenEditCommand.self, TokenResetCommand.self, TokenAttachCommand.self, TokenGetCommand.self,
+            TokenEditCommand.self, TokenResetCommand.self, TokenDeleteCommand.self, TokenAttachCommand.self,
+            TokenGetCommand.self,
             TokenLogCommand.self,
         ])
 }

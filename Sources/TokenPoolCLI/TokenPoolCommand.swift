@@ -19,8 +19,8 @@ struct TokenPoolCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ConfigCommand.self, LoginCommand.self, DoctorCommand.self, VersionCommand.self,
             SetCommand.self, TokenCommand.self, WorkCommand.self, WorkerCommand.self, JanitorCommand.self,
-            PoolCommand.self,
-            ViewsCommand.self, SandboxCommand.self, BenchCommand.self,
+            PoolCommand.self, UsersCommand.self, SecurityCommand.self, ViewsCommand.self, SandboxCommand.self,
+            BenchCommand.self,
         ])
 
     /// Runs the command line and ends the process with an exit code of DESIGN §9 instead of the parser's own.

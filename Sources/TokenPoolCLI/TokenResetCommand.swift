@@ -31,7 +31,6 @@ struct TokenResetCommand: AsyncParsableCommand {
             try await pool.update(id) { token in
                 isChanged = false
                 if let lockedFor, now - Timestamp(seconds: token.lock) <= lockedFor.duration { return false }
-                guard view == nil || token.state != .todo else { return false }
                 token.reset(keepingAttachments: keepAttachments ? nil : Set(token.inputAttachments), at: now)
                 isChanged = true
                 return true
@@ -43,12 +42,20 @@ struct TokenResetCommand: AsyncParsableCommand {
         }
         for id in ids { try await reset(id) }
         if let view {
-            var query = ViewQuery()
-            query.reduce = false
-            var rows: [String] = []
-            for try await row in pool.database.rows(view.name, query) { if let id = row.id { rows.append(id) } }
-            for id in rows { try await reset(id) }
+            let report = try await pool.reset(
+                view.name, lockedFor: lockedFor?.duration, keepingAttachments: keepAttachments)
+            count = report.changed
+            try report.complain(options.output)
         }
         options.output.answer(["count": .integer(count)], ["\(count) tokens are todo again"])
+    }
+}
+
+extension ViewChangeReport {
+    /// Says which tokens others changed each time, and that the answer is then no.
+    func complain(_ output: Output) throws {
+        guard !contended.isEmpty else { return }
+        for id in contended { output.say("\(Output.printable(id)): others change it each time; try again") }
+        throw ExitStatus.no
     }
 }

@@ -7,7 +7,10 @@ import Foundation
 struct ViewsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "views", abstract: "Design documents: ours, or those in a folder of yours.",
-        subcommands: [ViewsPushCommand.self, ViewsDiffCommand.self, ViewsListCommand.self])
+        subcommands: [
+            ViewsPushCommand.self, ViewsDiffCommand.self, ViewsListCommand.self, ViewsMakeCommand.self,
+            ViewsProbeCommand.self,
+        ])
 }
 
 /// Ours, or those of a folder.

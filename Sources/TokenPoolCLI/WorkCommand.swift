@@ -7,6 +7,8 @@ import TokenPool
 import TokenPoolWorker
 import UnixSignals
 
+extension WorkOrder: ExpressibleByArgument {}
+
 struct WorkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "work", abstract: "Claim tokens and run them, until the pool is empty.",
@@ -30,6 +32,11 @@ struct WorkCommand: AsyncParsableCommand {
     var view: ViewArgument?
     @Option(help: "Only tokens of this set; repeat for more.")
     var set: [String] = []
+    @Option(
+        help:
+            "Of what fits: priority (the best first, fair shares among equals), oldest (the best priority first, the oldest among equals) or random (default: priority)."
+    )
+    var order: WorkOrder?
     @Flag(help: "Take rows in the order of --view instead of at random.")
     var inOrder = false
     @Option(help: "Cores that tokens may use together (default: this machine's, at least --slots).")
@@ -52,8 +59,15 @@ struct WorkCommand: AsyncParsableCommand {
     var patience: DurationArgument?
     @Option(help: "The time between TERM and KILL, and for a last word to the server (default: 10s).")
     var grace: DurationArgument?
+    @Option(
+        help:
+            "What SIGTERM and SIGINT make of tokens whose commands they end: todo, leave (locked until somebody resets them) or error (default: todo)."
+    )
+    var onStop = OnStop.todo
     @Flag(help: "Wait for more when the pool is empty instead of ending.")
     var wait = false
+    @Flag(help: "Write what happens into the pool as log documents too; see `tokenpool pool log`.")
+    var logDocuments = false
     @Option(help: "Where the work folders are made (default: a temporary folder).", completion: .directory)
     var workDir: String?
     @Option(
@@ -65,9 +79,25 @@ struct WorkCommand: AsyncParsableCommand {
     @Argument(parsing: .postTerminator, help: "What to run for tokens without a command of their own.")
     var command: [String] = []
 
+    /// PiCaS' three settings of `token_reset_values`.
+    enum OnStop: String, ExpressibleByArgument, CaseIterable {
+        case todo, leave, error
+
+        var handBack: HandBack {
+            switch self {
+            case .todo: .todo
+            case .leave: .leave
+            case .error: .error
+            }
+        }
+    }
+
     func validate() throws {
         guard (1...10_000).contains(slots) else { throw ValidationError("--slots must be between 1 and 10000") }
         guard view == nil || set.isEmpty else { throw ValidationError("--set and --view can not be used together") }
+        guard view == nil || order == nil else {
+            throw ValidationError("--order and --view can not be used together: see --in-order")
+        }
         guard cores ?? 1 > 0, gpus >= 0 else { throw ValidationError("--cores and --gpus can not be negative") }
         if let lease, lease.duration < .seconds(1) { throw ValidationError("--lease must be at least 1s") }
     }
@@ -82,6 +112,7 @@ struct WorkCommand: AsyncParsableCommand {
         if let grace { settings.grace = grace.duration }
         if let patience { settings.patience = patience.duration }
         settings.timeLimit = timeLimit?.duration
+        settings.onStop = onStop.handBack
         settings.keepsFolders = keep
         settings.sandboxDirectory = sandboxCache
         settings.command = command
@@ -93,8 +124,10 @@ struct WorkCommand: AsyncParsableCommand {
             environment: environment)
         let pool = try options.pool()
         let progress = WorkProgress(output: options.output, worker: identity.name)
-        let pilot = Pilot(pool: pool, options: settings, identity: identity, logger: options.logger) {
+        let journal = WorkJournal(logDocuments ? pool : nil, identity, options.logger)
+        let pilot = Pilot(pool: pool, options: settings, identity: identity, logger: journal.logger) {
             progress.note($0)
+            journal.note($0)
         }
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let listening = Task {
@@ -105,7 +138,7 @@ struct WorkCommand: AsyncParsableCommand {
         }
         defer { listening.cancel() }
         do {
-            try await pilot.run()
+            try await journal.run { try await pilot.run() }
         } catch {
             progress.end(failed: true)
             throw error
@@ -115,7 +148,7 @@ struct WorkCommand: AsyncParsableCommand {
 
     private var source: ClaimSource {
         if let view { return ClaimSource(view: view.name, order: inOrder ? .asViewed : .shuffled) }
-        return .queues(of: set)
+        return .queues(of: set, order: order ?? .priority)
     }
 
     private var machine: Offer {

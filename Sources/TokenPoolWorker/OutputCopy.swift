@@ -21,7 +21,8 @@ struct OutputCopy: Sendable {
     var destination: String {
         let parts = name.split(separator: "/").map { isURL ? Self.encoded(String($0)) : String($0) }
         let base = target.hasSuffix("/") ? String(target.dropLast()) : target
-        return ([base, Self.encoded(tokenID)] + parts).joined(separator: "/")
+        return ([base, isURL ? Self.encoded(Self.oneName(tokenID)) : Self.encoded(tokenID)] + parts).joined(
+            separator: "/")
     }
 
     private var isURL: Bool { target.hasPrefix("http://") || target.hasPrefix("https://") }
@@ -50,13 +51,35 @@ struct OutputCopy: Sendable {
         let scheme = place.firstRange(of: "://")?.upperBound ?? place.startIndex
         let slash = place[scheme...].firstIndex(of: "/") ?? place.endIndex
         let server = try Server(url: String(place[..<slash]))
+        let path = String(place[slash...])
         do {
-            _ = try await server.request(
-                "PUT", String(place[slash...]), headers: [("Content-Type", contentType)], body: .file(path: path))
+            do { try await put(path, to: server) } catch let error as CouchDBError
+                where error.code == .conflict || error.code == .notFound
+            {
+                try await makeCollections(above: path, on: server)
+                try await put(path, to: server)
+            }
             await server.shutdown()
         } catch {
             await server.shutdown()
             throw error
+        }
+    }
+
+    private func put(_ place: String, to server: Server) async throws {
+        _ = try await server.request(
+            "PUT", place, headers: [("Content-Type", contentType)], body: .file(path: path))
+    }
+
+    /// WebDAV takes a file only into a collection that is there (RFC 4918, 9.7.1: 409); its parents are made one by one.
+    private func makeCollections(above place: String, on server: Server) async throws {
+        let parts = place.split(separator: "/").dropLast()
+        for count in 1...max(parts.count, 1) where count <= parts.count {
+            do {
+                _ = try await server.request("MKCOL", "/" + parts.prefix(count).joined(separator: "/"))
+            } catch let error as CouchDBError where error.status == 405 || error.status == 403 || error.status == 401 {
+                // It is there already, or not ours to make; when one is missing all the same, the file's PUT says so.
+            }
         }
     }
 
@@ -111,6 +134,12 @@ struct OutputCopy: Sendable {
         }
         let hex = hash.finalize().map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
         return (hex, length)
+    }
+
+    /// An id as a name that stays one name when a server decodes it: many take `%2F` for a slash.
+    private static func oneName(_ id: String) -> String {
+        let name = id.replacing("%", with: "%25").replacing("/", with: "%2F")
+        return name == "." || name == ".." ? name.replacing(".", with: "%2E") : name
     }
 
     /// A name as one part of a path or URL: what is not a letter, a digit or `-._~` of ASCII becomes `%XX`.

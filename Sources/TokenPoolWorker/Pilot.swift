@@ -76,7 +76,8 @@ public final class Pilot: Service {
         shared = Mutex(
             Shared(
                 window: ClaimWindow(order: options.source.order),
-                chooser: QueueChooser(sets: sets.isEmpty ? nil : Set(sets)), source: options.source,
+                chooser: QueueChooser(sets: sets.isEmpty ? nil : Set(sets), order: options.source.choosing),
+                source: options.source,
                 lastContact: pool.clock.now()))
     }
 

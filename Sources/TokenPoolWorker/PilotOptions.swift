@@ -20,6 +20,8 @@ public struct PilotOptions: Sendable {
     /// The time between TERM and KILL, and how long a pilot that was told to stop tries to reach a server that does not
     /// answer, for each result.
     public var grace = Duration.seconds(10)
+    /// What becomes of the tokens whose commands are ended because the pilot is told to stop.
+    public var onStop = HandBack.todo
     /// For tokens that set no time limit; `nil` none.
     public var timeLimit: Duration?
     /// How many bytes of each log are kept, for tokens that do not say.

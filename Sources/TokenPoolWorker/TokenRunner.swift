@@ -134,6 +134,7 @@ struct TokenRunner: Sendable {
             result.messages.append("time limit of \(limit.words) exceeded; the command was ended")
         case .pilotEnds:
             result.outcome = .released
+            result.handBack = options.onStop
             result.exitCode = nil
         case .leaseLost, nil: break
         }

@@ -125,9 +125,10 @@ struct QueueChooserTests {
 @Suite("Choosing work")
 struct ChoosingTests {
     private func claim(
-        _ pool: Pool, _ count: Int, _ offer: Offer = Offer(cores: 64), sets: Set<String>? = nil, as name: String = "w"
+        _ pool: Pool, _ count: Int, _ offer: Offer = Offer(cores: 64), sets: Set<String>? = nil, as name: String = "w",
+        order: WorkOrder = .priority
     ) async throws -> [String] {
-        var chooser = QueueChooser(sets: sets)
+        var chooser = QueueChooser(sets: sets, order: order)
         return try await pool.claim(
             count, offering: offer, as: worker(name), lease: .seconds(300), chooser: &chooser
         ).map(\.token.id)
@@ -147,6 +148,48 @@ struct ChoosingTests {
             #expect(try await claim(pool, 5, Offer(cores: 4)) == ["low"])
             #expect(try await claim(pool, 5, Offer(cores: 8)) == ["big"])
             #expect(try await claim(pool, 5).isEmpty)
+        }
+    }
+
+    @Test("oldest first: by priority, then by age across sets and sizes, those first of which nobody knows the age")
+    func oldest() async throws {
+        try await withPool { pool, clock in
+            for (number, id) in ["first", "second", "third", "fourth"].enumerated() {
+                clock.advance(.seconds(10))
+                var token = Token(id: id)
+                token.pool.set = number % 2 == 0 ? "a" : "b"
+                if number == 2 { token.pool.requires = ["cores": 2] }
+                _ = try await pool.add(token)
+            }
+            clock.advance(.seconds(10))
+            var urgent = Token(id: "urgent")
+            urgent.pool.priority = 3
+            _ = try await pool.add(urgent)
+            try await pool.add(["unknown"])
+            var order: [String] = []
+            for _ in 0..<6 { order += try await claim(pool, 1, order: .oldest) }
+            #expect(order == ["urgent", "unknown", "first", "second", "third", "fourth"])
+            #expect(try await claim(pool, 1, order: .oldest).isEmpty)
+        }
+    }
+
+    @Test("at random, priority does not count: each token alike, whichever set it is in")
+    func random() async throws {
+        try await withPool { pool, _ in
+            try await pool.add((0..<60).map { "t\($0)" }) { token in
+                token.pool.set = ["a", "b"][(Int(token.id.dropFirst()) ?? 0) % 2]
+                token.pool.priority = (Int(token.id.dropFirst()) ?? 0) % 3
+            }
+            let ids = try await claim(pool, 20, order: .random)
+            #expect(ids.count == 20)
+            // That twenty of sixty are all of the best third has a chance of one in 10^14.
+            #expect(ids.contains { (Int($0.dropFirst()) ?? 0) % 3 != 2 })
+            var left = 60 - ids.count
+            while left > 0 {
+                let more = try await claim(pool, 20, order: .random).count
+                #expect(more > 0)
+                left -= more
+            }
         }
     }
 

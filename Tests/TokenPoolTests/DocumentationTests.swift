@@ -23,7 +23,8 @@ struct DocumentationTests {
         let examples = try Self.examples()
         #expect(
             Set(examples.keys) == [
-                "token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings", "limit",
+                "token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings", "limit", "log",
+                "job",
             ])
         for (name, document) in examples {
             #expect(!document.id.isEmpty, "\(name)")
@@ -75,6 +76,10 @@ struct DocumentationTests {
         #expect(set.name == "sweep")
         #expect(set.state == .ready)
         #expect(TokenSet.documentID("sweep") == examples["set"]?.id)
+        let log = try #require(examples["log"].flatMap(LogDocument.init))
+        #expect(log.levelName == "warning" && log.metadata == ["free": "2%"])
+        let job = try #require(examples["job"].flatMap(BatchJob.init))
+        #expect(job.method == "slurm" && job.started != nil && !job.isDone)
         #expect(examples["worker"]?.id == "worker_" + (examples["worker"]?["name"]?.stringValue ?? ""))
     }
 }

@@ -105,6 +105,50 @@ struct ResultTests {
         }
     }
 
+    @Test(
+        "outputs reach a WebDAV server, whose folders are made; collecting fetches them and keeps only what was written",
+        .enabled(if: WebDAVServer.isPossible, "python3 is not installed"))
+    func webDAV() async throws {
+        let web = try WebDAVServer()
+        try await PilotFixture.with { fixture in
+            let names = ["a/b ü", "c"]
+            for id in names {
+                try await fixture.add(id) { token in
+                    token.pool.set = "s"
+                    token.pool.command = "mkdir sub; printf %s {id} > 'sub/x y.txt'; head -c 300000 /dev/zero > big"
+                    token.pool.outputs = ["**"]
+                    token.pool.outputTarget = web.url + "/store/{set}/run 1".replacing(" ", with: "%20")
+                }
+            }
+            try await fixture.pool.database.save(
+                Document(id: "set_s", fields: ["type": "set", "name": "s", "state": "ready"]))
+            try await fixture.pilot(change: { $0.source = .queues() }).run()
+            let token = try await fixture.pool.token("a/b ü")
+            #expect(token.state == .done, "\(token.errors)")
+            let place = web.url + "/store/s/run%201/a%252Fb%20%C3%BC/sub/x%20y.txt"
+            #expect(token.uploads?["sub/x y.txt"]?["location"]?.stringValue == place)
+            #expect(token.document.attachments.names.sorted() == ["logs_a/b ü.err", "logs_a/b ü.out"])
+
+            // One of the four is not what the worker wrote any more.
+            try Data("other".utf8).write(to: URL(fileURLWithPath: web.folder + "/store/s/run 1/c/sub/x y.txt"))
+            let folder = fixture.folder + "/cache/collected"
+            let sets = TokenSets(fixture.pool)
+            let matching: @Sendable (String) -> Bool = { !$0.hasPrefix("logs_") }
+            var report = try await sets.collect("s", into: folder, matching: matching)
+            #expect(report.files == 3 && report.failures.count == 1 && report.bytes == 600_000 + "a/b ü".utf8.count)
+            #expect(report.failures.first?.contains("has 5 bytes, and the worker wrote 1") == true)
+            #expect(try String(contentsOfFile: folder + "/a%2Fb ü/sub/x y.txt", encoding: .utf8) == "a/b ü")
+            #expect(!FileManager.default.fileExists(atPath: folder + "/c/sub/x y.txt"))
+            try Data("d".utf8).write(to: URL(fileURLWithPath: web.folder + "/store/s/run 1/c/sub/x y.txt"))
+            report = try await sets.collect("s", into: folder, matching: matching)
+            #expect(report.failures.first?.contains("another SHA-256") == true && report.present == 2)
+            try Data("c".utf8).write(to: URL(fileURLWithPath: web.folder + "/store/s/run 1/c/sub/x y.txt"))
+            report = try await sets.collect("s", into: folder, matching: matching)
+            #expect(report.failures.isEmpty && report.files == 2 && report.present == 2)
+            #expect(try String(contentsOfFile: folder + "/c/sub/x y.txt", encoding: .utf8) == "c")
+        }
+    }
+
     @Test("tokens of different sizes run side by side, never more than the machine has")
     func sizes() async throws {
         try await PilotFixture.with { fixture in

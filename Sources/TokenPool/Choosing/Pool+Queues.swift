@@ -47,12 +47,13 @@ extension Pool {
         _ count: Int, from queue: WorkQueue, as worker: WorkerIdentity, lease: Duration, _ chooser: inout QueueChooser
     ) async throws -> [ClaimedToken] {
         var window = chooser.window(of: queue)
+        let source = queue.source(chooser.order)
         defer { chooser.keep(window, of: queue) }
         guard let limit = try await limits.limit(of: queue.set, in: self) else {
-            return try await claim(count, from: queue.source, as: worker, lease: lease, window: &window)
+            return try await claim(count, from: source, as: worker, lease: lease, window: &window)
         }
         return try await permitted(count, of: queue.set, limit: limit) { allowed in
-            try await claim(allowed, from: queue.source, as: worker, lease: lease, window: &window)
+            try await claim(allowed, from: source, as: worker, lease: lease, window: &window)
         } ?? []
     }
 

@@ -20,6 +20,8 @@ public struct QueueChooser: Sendable {
 
     /// Only tokens of these sets; `nil` all.
     let sets: Set<String>?
+    /// What else counts than what fits.
+    let order: WorkOrder
     private var queues: [WorkQueue] = []
     private var readAt: Timestamp?
     private var isFresh = false
@@ -36,7 +38,10 @@ public struct QueueChooser: Sendable {
     private static let lifetime = Duration.seconds(5)
 
     /// A chooser that knows of nothing yet.
-    public init(sets: Set<String>? = nil) { self.sets = sets }
+    public init(sets: Set<String>? = nil, order: WorkOrder = .priority) {
+        self.sets = sets
+        self.order = order
+    }
 
     /// Begins a claim.
     mutating func begin(now: Timestamp) {
@@ -54,7 +59,26 @@ public struct QueueChooser: Sendable {
     func next(_ count: Int, _ left: Offer, using random: inout some RandomNumberGenerator) -> Step {
         let open = queues.filter { !spent.contains($0.name) && left.admits($0.requires) }
         guard let best = open.map(\.priority).max() else {
-            return readAt == nil || !isFresh ? .read(isFresh: readAt != nil) : .nothing
+            return readAt == nil || !isFresh ? .read(isFresh: readAt != nil || order == .oldest) : .nothing
+        }
+        switch order {
+        case .priority: break
+        case .oldest:
+            let sorted = open.sorted { $0.rank > $1.rank }
+            // No more than what is older than the others' oldest; before its rows are read that is one.
+            let next = sorted.count > 1 ? sorted[1].rank : -Double.infinity
+            let run = sorted.count > 1 ? window(of: sorted[0]).leading { WorkQueue.rank(of: $0) >= next } : count
+            return .claim(sorted[0], left.room(for: sorted[0].requires, atMost: min(count, max(run, 1))))
+        case .random:
+            // Each token alike, so a queue as often as it has tokens.
+            var number = Int.random(in: 0..<open.reduce(0) { $0 + $1.count }, using: &random)
+            guard
+                let drawn = open.first(where: { queue in
+                    number -= queue.count
+                    return number < 0
+                })
+            else { return .nothing }
+            return .claim(drawn, left.room(for: drawn.requires, atMost: count))
         }
         let equals = open.filter { $0.priority == best }
         // In any order first, so that workers without a past begin with different sets.
@@ -92,13 +116,22 @@ public struct QueueChooser: Sendable {
 
     mutating func setShare(_ share: Double?, of set: String) { shares[set] = share }
 
-    func window(of queue: WorkQueue) -> ClaimWindow { windows[queue.name] ?? ClaimWindow(order: .shuffled) }
+    func window(of queue: WorkQueue) -> ClaimWindow { windows[queue.name] ?? ClaimWindow(order: order.claims) }
 
     mutating func keep(_ window: ClaimWindow, of queue: WorkQueue) { windows[queue.name] = window }
 
     /// Takes in how a claim went.
     mutating func note(_ queue: WorkQueue, claimed: Int, of wanted: Int) {
-        if claimed == 0 { spent.insert(queue.name) }
+        if claimed == 0 {
+            spent.insert(queue.name)
+        } else if order == .oldest {
+            if let first = windows[queue.name]?.first, let index = queues.firstIndex(where: { $0.name == queue.name }) {
+                queues[index].rank = WorkQueue.rank(of: first)
+            } else {
+                // Nobody knows how old the rest of it is.
+                forget()
+            }
+        }
         let cores = max(queue.requires["cores"]?.numberValue ?? 1, 0.1)
         let cost = Double(claimed) * cores * (lengths[queue.set] ?? averageLength)
         usage[queue.set, default: 0] += cost / max(shares[queue.set] ?? 1, 0.001)

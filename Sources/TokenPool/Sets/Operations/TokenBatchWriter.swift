@@ -16,8 +16,10 @@ struct TokenBatchWriter: Sendable {
     func write(_ tokens: [Token]) async throws -> CreationReport {
         var report = CreationReport()
         report.tokens = tokens.count
+        let now = Timestamp(seconds: sets.now.seconds)
         var open = tokens.map { token -> Token in
             var token = token
+            token.pool.created = token.pool.created ?? now
             token.lock = TokenState.waitingLock
             token.pool.hold = hold
             return token

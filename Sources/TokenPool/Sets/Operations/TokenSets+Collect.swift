@@ -12,15 +12,21 @@ public struct CollectReport: Hashable, Sendable {
     public var bytes = 0
     /// Files that were there already.
     public var present = 0
+    /// Files that lie elsewhere and could not be fetched, or are not what the worker wrote, with the reason.
+    public var failures: [String] = []
 
     /// The report as data.
     public var json: JSON {
-        ["tokens": .integer(tokens), "files": .integer(files), "bytes": .integer(bytes), "present": .integer(present)]
+        [
+            "tokens": .integer(tokens), "files": .integer(files), "bytes": .integer(bytes),
+            "present": .integer(present), "failures": .array(failures.map(JSON.string)),
+        ]
     }
 }
 
 extension TokenSets {
-    /// Fetches the attachments of a set's tokens into `<folder>/<token>/<file>`.
+    /// Fetches the files of a set's tokens into `<folder>/<token>/<file>`: what is attached, and what workers put elsewhere
+    /// (`pool.output_to`), which must have the length and SHA-256 that they noted.
     ///
     /// Files are streamed and appear only when they are whole. What an earlier run fetched is not fetched again, unless
     /// it changed since: the hidden `.token.json` beside the files tells. Slashes in the names of attachments make
@@ -51,6 +57,7 @@ extension TokenSets {
                     report.files += part.files
                     report.bytes += part.bytes
                     report.present += part.present
+                    report.failures += part.failures
                     progress?(SetProgress(phase: .collecting, done: report.tokens, total: expected))
                     if let token = waiting.next() {
                         group.addTask { try await self.fetch(token, into: folder, matches) }
@@ -65,11 +72,15 @@ extension TokenSets {
     private func fetch(_ token: Token, into folder: String, _ matches: (String) -> Bool) async throws -> CollectReport {
         var report = CollectReport()
         let wanted = token.document.attachments.filter { matches($0.name) }.map(\.name)
-        guard !wanted.isEmpty else { return report }
+        let copied = (token.uploads?.objectValue ?? [:]).filter { matches($0.name) }.compactMap { name, entry in
+            CopiedOutput(entry).map { (name: name, output: $0) }
+        }
+        guard !wanted.isEmpty || !copied.isEmpty else { return report }
         let manager = FileManager.default
         let home = URL(filePath: folder).appending(path: SafeName.component(token.id))
         let note = home.appending(path: ".token.json")
-        let earlier = (try? Data(contentsOf: note)).flatMap { try? JSON(parsing: $0) }?["_attachments"]
+        let before = (try? Data(contentsOf: note)).flatMap { try? JSON(parsing: $0) }
+        let earlier = before?["_attachments"]
         for name in wanted {
             guard let stub = token.document.attachment(name) else { continue }
             let file = home.appending(path: SafeName.path(name))
@@ -93,6 +104,28 @@ extension TokenSets {
             report.files += 1
             report.bytes += stub.length ?? 0
         }
+        for (name, output) in copied {
+            let file = home.appending(path: SafeName.path(name))
+            let path = file.path(percentEncoded: false)
+            let size = try? manager.attributesOfItem(atPath: path)[.size] as? Int
+            if let digest = output.sha256, before?["uploads"]?[name]?["sha256"]?.stringValue == digest,
+                size == output.length
+            {
+                report.present += 1
+                continue
+            }
+            do {
+                try manager.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try await output.fetch(to: path)
+                report.files += 1
+                report.bytes += output.length ?? 0
+            } catch {
+                // One server that is away does not keep the files of the others.
+                report.failures.append("\(name) of token \"\(token.id)\": \(error)")
+            }
+        }
+        // Without a note the next run fetches again what could not be fetched.
+        guard report.failures.isEmpty else { return report }
         // Written last: a run that was cut off leaves no claim to have fetched what it has not.
         if manager.fileExists(atPath: home.path(percentEncoded: false)) {
             let kept = JSON.object(token.document.fields).prettyPrinted() + "\n"
