@@ -24,6 +24,14 @@ enum Picas {
         do { return try await python.value != nil } catch { return true }
     }
 
+    /// Runs `picas-cli` to its end.
+    static func cli(_ arguments: [String], environment: [String: String], folder: String) async throws -> Program.Result
+    {
+        let python = try #require(try await python.value)
+        let program = (python as NSString).deletingLastPathComponent + "/picas-cli"
+        return try await Program.run(program, arguments, environment: environment, folder: folder)
+    }
+
     static func environment(_ pool: JourneyPool) throws -> [String: String] {
         guard let url = URLComponents(string: pool.server.url) else {
             throw Program.Failure(description: "no URL: \(pool.server.url)")

@@ -8,7 +8,7 @@ import TokenPool
 extension Interop {
     @Suite("PiCaS 1.1.2 on the same pool", .enabled("PiCaS can be installed") { await Picas.isAvailable() })
     struct PicasTests {
-        @Test("its workers finish tokens that we created")
+        @Test("scenario 1: its workers finish tokens that we created")
         func theirWorkers() async throws {
             try await withPool { pool in
                 try await pool.save(
@@ -32,7 +32,7 @@ extension Interop {
             }
         }
 
-        @Test("our tokens begin with the fields that its own begin with")
+        @Test("scenario 1: our tokens begin with the fields that its own begin with")
         func startFields() async throws {
             try await withPool { pool in
                 try await Picas.run("push.py", "theirs", in: pool, input: "true\n")
@@ -44,7 +44,7 @@ extension Interop {
             }
         }
 
-        @Test("our workers finish its tokens, and it reads the results")
+        @Test("scenario 2: our workers finish its tokens, and it reads the results")
         func ourWorkers() async throws {
             try await withPool { pool in
                 let lines = (0..<12).map { $0 == 5 ? "echo oh no >&2; exit 9" : "echo 'hello from' $(( \($0) * 2 ))" }
@@ -70,7 +70,7 @@ extension Interop {
             }
         }
 
-        @Test("both together drain one pool of 200: ours run no token twice, none is lost")
+        @Test("scenario 3: both together drain one pool of 200: ours run no token twice, none is lost")
         func together() async throws {
             try await withPool { pool in
                 let journal = pool.folder + "/journal"
@@ -114,7 +114,7 @@ extension Interop {
             }
         }
 
-        @Test("its views, made by its own add_view, give the same rows as ours for every shape of token")
+        @Test("scenario 5: its views, made by its own add_view, give the same rows as ours for every shape of token")
         func views() async throws {
             try await withPool { pool in
                 var documents: [Document] = []
