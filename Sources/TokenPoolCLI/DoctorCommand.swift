@@ -31,6 +31,7 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch {
             findings.append(.init(name: "database", advice: "run `tokenpool init`", detail: "\(error)"))
         }
+        if let file = settings.secretFile { findings.append(secrecy(of: file)) }
         let shell = FileManager.default.isExecutableFile(atPath: "/bin/sh")
         findings.append(.init(name: "shell", advice: shell ? nil : "commands need /bin/sh", detail: "/bin/sh"))
         try report(findings)
@@ -47,6 +48,14 @@ struct DoctorCommand: AsyncParsableCommand {
             let advice = advice.map(JSON.string) ?? .null
             return ["check": .string(name), "ok": .bool(advice == .null), "detail": .string(detail), "advice": advice]
         }
+    }
+
+    /// Whether only its owner may read the file that holds the password, or the key to it.
+    private func secrecy(of file: String) -> Finding {
+        let mode = (try? FileManager.default.attributesOfItem(atPath: file))?[.posixPermissions] as? Int
+        let isOpen = mode.map { $0 & 0o077 != 0 } ?? false
+        return Finding(
+            name: "password", advice: isOpen ? "others can read it: run `chmod 600 \(file)`" : nil, detail: file)
     }
 
     private func checkViews(_ database: Database, _ findings: inout [Finding]) async throws {

@@ -16,6 +16,9 @@ struct Output {
         if style != .quiet { Self.write(text + "\n", to: .standardError) }
     }
 
+    /// A line about what went wrong with one of many, on stderr also with `--quiet`.
+    func complain(_ text: String) { Self.write("tokenpool: \(Self.printable(text))\n", to: .standardError) }
+
     /// One answer: JSON with `--json`, else the lines for people.
     func answer(_ json: @autoclosure () -> JSON, _ lines: @autoclosure () -> [String]) {
         if style == .json {

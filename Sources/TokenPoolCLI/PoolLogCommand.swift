@@ -14,10 +14,18 @@ struct PoolLogCommand: AsyncParsableCommand {
     var level: LevelArgument?
     @Option(help: "The newest so many (default: 1000).")
     var limit = 1000
+    @Option(help: "Delete lines that are older than this, such as 30d, instead of showing any.")
+    var deleteOlderThan: DurationArgument?
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
         let pool = try options.pool()
+        if let deleteOlderThan {
+            let moment = pool.clock.now() - deleteOlderThan.duration
+            let report = try await pool.delete(.log, upTo: moment.json)
+            options.output.answer(["deleted": .integer(report.changed)], ["\(report.changed) lines are deleted"])
+            return
+        }
         let lines = try await pool.log(
             since: since.map { pool.clock.now() - $0.duration }, level: level?.level.pythonNumber ?? 0, limit: limit)
         for line in lines {

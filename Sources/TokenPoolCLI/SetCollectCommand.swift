@@ -83,7 +83,7 @@ struct SetCollectCommand: AsyncParsableCommand {
             set.name, into: target, states: states,
             matching: { name in patterns.isEmpty || patterns.contains { $0.matches(name) } }, progress: display.report)
         display.end()
-        for failure in report.failures { options.output.say(Output.printable(failure)) }
+        for failure in report.failures { options.output.complain(failure) }
         options.output.answer(
             report.json,
             [

@@ -22,6 +22,8 @@ struct Settings {
     var passwordSource: String?
     /// The file that the password came from, when it came from one of its own.
     var passwordFile: String?
+    /// The file that lets its reader know the password.
+    var secretFile: String?
     var certificateAuthority: Sourced?
     var verifiesCertificates = true
 
@@ -106,18 +108,21 @@ struct Settings {
                 else { continue }
                 password = secret
                 passwordSource = layer.source
+                secretFile = layer.secretFile
                 break
             }
             if let file = layer.passwordFile, !file.isEmpty {
                 password = try Self.firstLine(of: file)
                 passwordSource = "\(layer.source): \(file)"
                 passwordFile = file
+                secretFile = file
                 break
             }
             if let secret = layer.password {
                 if layer.url == nil || layer.url == urlSetting.value {
                     password = secret
                     passwordSource = layer.source
+                    secretFile = layer.secretFile
                 }
                 break
             }

@@ -9,6 +9,8 @@ struct SettingsLayer {
     var user: String?
     var password: String?
     var passwordFile: String?
+    /// The file that lets its reader know the password: that file, or a key.
+    var secretFile: String?
     var certificateAuthority: String?
 
     init(
@@ -19,6 +21,7 @@ struct SettingsLayer {
         self.url = url
         self.database = database
         self.passwordFile = passwordFile
+        secretFile = passwordFile
         self.certificateAuthority = certificateAuthority
     }
 
@@ -32,6 +35,7 @@ struct SettingsLayer {
             case "user": user = value
             case "password_file":
                 passwordFile = value.hasPrefix("/") ? value : (path as NSString).deletingLastPathComponent + "/" + value
+                secretFile = passwordFile
             case "ca_file": certificateAuthority = value
             default:
                 throw CommandFailure(
@@ -47,6 +51,7 @@ struct SettingsLayer {
     /// Reads PiCaS 1.1's `conf.yml` (`host_url`, `database`, `username`, `encrypted_password`) with its Fernet key.
     init(picasFile path: String, keyFile: String) throws {
         self.init(source: path)
+        secretFile = keyFile
         for (key, value, _) in try Self.entries(of: path) {
             switch key {
             case "host_url": url = value
@@ -68,6 +73,7 @@ struct SettingsLayer {
     /// Reads GRID_LRT's `.picasrc`: `user=`, `password=`, `database=` lines. A value may hold `=`.
     init(picasrc path: String) throws {
         self.init(source: path)
+        secretFile = path
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw CommandFailure(message: "can not read \(path)", status: .usage)
         }

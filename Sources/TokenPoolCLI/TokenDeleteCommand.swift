@@ -20,16 +20,15 @@ struct TokenDeleteCommand: AsyncParsableCommand {
     func run() async throws {
         guard ids.isEmpty != (view == nil) else { throw ValidationError("give either ids or --view") }
         let pool = try options.pool()
-        var count = 0
-        for id in ids {
-            try await pool.delete(id)
-            count += 1
-        }
+        let output = options.output
+        func note(_ id: String) { output.event(["deleted": .string(id)], "deleted \(Output.printable(id))") }
+        let report: BulkChangeReport
         if let view {
-            let report = try await pool.delete(view.name)
-            count = report.changed
-            try report.complain(options.output)
+            report = try await pool.delete(view.name, note: note)
+        } else {
+            report = try await pool.delete(ids, note: note)
         }
-        options.output.answer(["count": .integer(count)], ["\(count) tokens are deleted"])
+        output.answer(["count": .integer(report.changed)], ["\(report.changed) tokens are deleted"])
+        try report.complain(output)
     }
 }

@@ -16,7 +16,7 @@ struct TokenResetCommand: AsyncParsableCommand {
     var ids: [String] = []
     @Option(help: "All tokens of a view, such as Monitor/error.")
     var view: ViewArgument?
-    @Option(help: "Of the view's tokens only those locked for longer than this, such as 12h.")
+    @Option(help: "Of these only tokens locked for longer than this, such as 12h.")
     var lockedFor: DurationArgument?
     @Flag(help: "Keep logs and outputs attached.")
     var keepAttachments = false
@@ -24,38 +24,26 @@ struct TokenResetCommand: AsyncParsableCommand {
     func run() async throws {
         guard ids.isEmpty != (view == nil) else { throw ValidationError("give either ids or --view") }
         let pool = try options.pool()
-        let now = pool.clock.now()
-        var count = 0
-        func reset(_ id: String) async throws {
-            var isChanged = false
-            try await pool.update(id) { token in
-                isChanged = false
-                if let lockedFor, now - Timestamp(seconds: token.lock) <= lockedFor.duration { return false }
-                token.reset(keepingAttachments: keepAttachments ? nil : Set(token.inputAttachments), at: now)
-                isChanged = true
-                return true
-            }
-            if isChanged {
-                count += 1
-                options.output.event(["reset": .string(id)], "reset \(Output.printable(id))")
-            }
-        }
-        for id in ids { try await reset(id) }
+        let output = options.output
+        func note(_ id: String) { output.event(["reset": .string(id)], "reset \(Output.printable(id))") }
+        let report: BulkChangeReport
         if let view {
-            let report = try await pool.reset(
-                view.name, lockedFor: lockedFor?.duration, keepingAttachments: keepAttachments)
-            count = report.changed
-            try report.complain(options.output)
+            report = try await pool.reset(
+                view.name, lockedFor: lockedFor?.duration, keepingAttachments: keepAttachments, note: note)
+        } else {
+            report = try await pool.reset(
+                ids, lockedFor: lockedFor?.duration, keepingAttachments: keepAttachments, note: note)
         }
-        options.output.answer(["count": .integer(count)], ["\(count) tokens are todo again"])
+        output.answer(["count": .integer(report.changed)], ["\(report.changed) tokens are todo again"])
+        try report.complain(output)
     }
 }
 
-extension ViewChangeReport {
-    /// Says which tokens others changed each time, and that the answer is then no.
+extension BulkChangeReport {
+    /// Says what could not be changed, and that the answer is then no.
     func complain(_ output: Output) throws {
-        guard !contended.isEmpty else { return }
-        for id in contended { output.say("\(Output.printable(id)): others change it each time; try again") }
-        throw ExitStatus.no
+        for id in missing { output.complain("there is no token \"\(id)\"") }
+        for id in contended { output.complain("token \"\(id)\": others change it each time; try again") }
+        if !missing.isEmpty || !contended.isEmpty { throw ExitStatus.no }
     }
 }

@@ -117,6 +117,10 @@ extension Interop {
                     #expect(result.status == 0, "\(arguments): \(result.errors)")
                     said.append(result)
                 }
+                try FileManager.default.setAttributes(
+                    [.posixPermissions: 0o644], ofItemAtPath: folder + "/password")
+                let open = try await tokenpool("doctor", environment: environment, folder: pool.folder)
+                #expect(open.status == 1 && open.output.contains("chmod 600 \(folder)/password"))
                 for result in said {
                     #expect(!(result.output + result.errors).contains("pass=word"))
                     #expect(!(result.output + result.errors).contains("new=1"))

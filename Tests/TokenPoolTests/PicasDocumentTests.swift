@@ -14,17 +14,17 @@ struct PicasDocumentTests {
             let log = PoolLog(database: pool.database, host: "node 7/ü", clock: clock)
             var logger = Logger(label: "test") { log.handler(label: $0) }
             logger[metadataKey: "run"] = "5"
-            for number in 0..<300 { logger.info("line \(number)") }
+            for number in 0..<700 { logger.info("line \(number)") }
             logger.warning("disk \"full\"\nnow", metadata: ["free": "2%"])
             logger.debug("not this one")
-            #expect(log.waiting == 301)
+            #expect(log.waiting == 701)
             // Nothing was sent yet: whoever logs does not wait.
             #expect(try await pool.log().isEmpty)
             let writing = Task { try await log.run() }
             writing.cancel()
             try await writing.value
             let lines = try await pool.log()
-            #expect(lines.count == 301)
+            #expect(lines.count == 701)
             let grave = try await pool.log(level: Logger.Level.warning.pythonNumber)
             #expect(grave.map(\.message) == ["disk \"full\"\nnow"])
             let line = try #require(grave.first)
@@ -34,7 +34,10 @@ struct PicasDocumentTests {
                 #expect(line.document[name] != nil, "\(name)")
             }
             #expect(try await pool.log(limit: 2).count == 2)
+            #expect(try await pool.log(limit: 600).count == 600)
             #expect(try await pool.log(since: clock.now() + .seconds(1)).isEmpty)
+            #expect(try await pool.delete(.log, upTo: (clock.now() - .seconds(1)).json).changed == 0)
+            #expect(try await pool.delete(.log, upTo: clock.now().json).changed == 701)
         }
     }
 

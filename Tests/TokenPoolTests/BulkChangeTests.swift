@@ -5,7 +5,7 @@ import Testing
 import TokenPool
 
 @Suite("Resetting and deleting by view", .timeLimit(.minutes(2)))
-struct ViewChangeTests {
+struct BulkChangeTests {
     private let error = ViewName(design: "Monitor", view: "error")
 
     private func fail(_ pool: Pool, _ count: Int) async throws {
@@ -23,7 +23,7 @@ struct ViewChangeTests {
         try await withPool { pool, clock in
             try await fail(pool, 1203)
             let young = try await pool.reset(
-                error, lockedFor: clock.now() - Timestamp(seconds: 1_600_000_600), progress: { _ in })
+                error, lockedFor: clock.now() - Timestamp(seconds: 1_600_000_600))
             #expect(young.changed == 600 && young.left == 603 && young.contended.isEmpty)
             let rest = try await pool.reset(error)
             #expect(rest.changed == 603)
@@ -57,9 +57,27 @@ struct ViewChangeTests {
             await #expect { try await pool.delete(ViewName(design: "Monitor", view: "nope")) } throws: {
                 ($0 as? PoolError)?.code == .noSuchView
             }
-            try await pool.add(["single"])
-            try await pool.delete("single")
-            await #expect { try await pool.delete("single") } throws: { ($0 as? PoolError)?.code == .noSuchToken }
+        }
+    }
+
+    @Test(
+        "many ids are reset and deleted by the batch; those that are not there are told, odd ones are as good as others"
+    )
+    func ids() async throws {
+        try await withCountedPool { pool, counter in
+            try await fail(pool, 700)
+            let ids = (0..<700).map { "t \($0)/ü" }
+            _ = counter.take()
+            let reset = try await pool.reset(ids + ["not there", ids[0]])
+            #expect(reset.changed == 700 && reset.missing == ["not there"])
+            #expect(counter.take().count == 4)
+            // What is free already stays as it is.
+            #expect(try await pool.reset(Array(ids.prefix(3))).left == 3)
+            var deleted: [String] = []
+            let report = try await pool.delete(ids, note: { deleted.append($0) })
+            #expect(report.changed == 700 && Set(deleted) == Set(ids))
+            #expect(try await pool.delete(Array(ids.prefix(2))).missing.count == 2)
+            await #expect { try await pool.delete("t 0/ü") } throws: { ($0 as? PoolError)?.code == .noSuchToken }
         }
     }
 }
