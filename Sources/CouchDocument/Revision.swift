@@ -32,9 +32,37 @@ extension Revision: CustomStringConvertible {
 }
 
 extension Revision: Comparable {
-    /// CouchDB's order among leaves of one kind: the greater revision wins. By generation, then by hash bytewise.
+    /// CouchDB's order among leaves of one kind: the greater revision wins. By generation, then by hash bytewise, where 32
+    /// hex digits are the 16 bytes that they stand for.
     public static func < (left: Revision, right: Revision) -> Bool {
         if left.generation != right.generation { return left.generation < right.generation }
-        return left.hash.utf8.lexicographicallyPrecedes(right.hash.utf8)
+        let (leftDigest, rightDigest) = (left.digest, right.digest)
+        // Among digests, and among texts, the order of the bytes is that of the texts.
+        if (leftDigest == nil) == (rightDigest == nil) {
+            return left.hash.utf8.lexicographicallyPrecedes(right.hash.utf8)
+        }
+        return (leftDigest ?? Array(left.hash.utf8)).lexicographicallyPrecedes(rightDigest ?? Array(right.hash.utf8))
+    }
+
+    /// The bytes of 32 lower-case hex digits; `nil` for any other hash.
+    private var digest: [UInt8]? {
+        guard hash.utf8.count == 32 else { return nil }
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for digit in hash.utf8 {
+            let value: UInt8
+            switch digit {
+            case 0x30...0x39: value = digit - 0x30
+            case 0x61...0x66: value = digit - 0x57
+            default: return nil
+            }
+            if let first = high {
+                bytes.append(first << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
+        }
+        return bytes
     }
 }

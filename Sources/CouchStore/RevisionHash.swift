@@ -2,7 +2,7 @@ import CouchDocument
 
 /// The hash of a revision in few bytes: 32 lower-case hex digits as the 16 bytes they stand for, anything else as text.
 ///
-/// The order is that of the texts bytewise.
+/// The order is CouchDB's: that of the bytes, 16 of a digest or those of the text.
 enum RevisionHash: Hashable, Sendable {
     /// The bytes in two halves, most significant first.
     case digest(UInt64, UInt64)
@@ -47,11 +47,21 @@ enum RevisionHash: Hashable, Sendable {
     }
 }
 
+extension RevisionHash {
+    fileprivate var bytes: [UInt8] {
+        switch self {
+        case .text(let text): Array(text.utf8)
+        case .digest(let high, let low):
+            [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> UInt64(56 - $0 * 8)) } }
+        }
+    }
+}
+
 extension RevisionHash: Comparable {
     static func < (left: RevisionHash, right: RevisionHash) -> Bool {
         if case .digest(let leftHigh, let leftLow) = left, case .digest(let rightHigh, let rightLow) = right {
             return leftHigh != rightHigh ? leftHigh < rightHigh : leftLow < rightLow
         }
-        return left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+        return left.bytes.lexicographicallyPrecedes(right.bytes)
     }
 }

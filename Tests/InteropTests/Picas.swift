@@ -3,31 +3,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Real PiCaS from the package registry, in an environment that `Scripts/picas-venv` makes once.
+/// Real PiCaS from the package registry.
 enum Picas {
-    private static let python = Task { () -> String? in
-        let result = try await Program.run(
-            Places.package + "/Scripts/picas-venv", [], environment: ProcessInfo.processInfo.environment,
-            folder: NSTemporaryDirectory(), timeLimit: .seconds(600))
-        if result.status == 75 {
-            print("skipped: PiCaS can not be installed, pip does not reach the package registry")
-            return nil
-        }
-        guard result.status == 0, let path = result.lines.last else {
-            throw Program.Failure(description: "Scripts/picas-venv failed: \(result.errors)")
-        }
-        return path
-    }
-
     /// False only when the registry can not be reached; a failure of any other kind fails the test that comes next.
-    static func isAvailable() async -> Bool {
-        do { return try await python.value != nil } catch { return true }
-    }
+    static func isAvailable() async -> Bool { await PythonClients.isAvailable() }
 
     /// Runs `picas-cli` to its end.
     static func cli(_ arguments: [String], environment: [String: String], folder: String) async throws -> Program.Result
     {
-        let python = try #require(try await python.value)
+        let python = try await PythonClients.python()
         let program = (python as NSString).deletingLastPathComponent + "/picas-cli"
         return try await Program.run(program, arguments, environment: environment, folder: folder)
     }
@@ -52,7 +36,7 @@ enum Picas {
     static func start(_ script: String, _ arguments: [String], in pool: JourneyPool, input: String = "") async throws
         -> RunningProgram
     {
-        let python = try #require(try await python.value)
+        let python = try await PythonClients.python()
         return try Program.start(
             python, ["\(Places.package)/Tests/InteropTests/Python/\(script)"] + arguments,
             environment: try environment(pool), folder: pool.folder, input: input)

@@ -65,7 +65,7 @@ struct ReplicatorDocumentTests {
             let other = try await TestServer.start()
             let client = try other.client()
             let target = try await client.createDatabase("target")
-            let count = 6000
+            let count = 3000
             for start in stride(from: 0, to: count, by: 1000) {
                 _ = try await source.bulkSave(
                     (start..<start + 1000).map { Document(id: "t\($0)", fields: ["n": .integer($0)]) })
@@ -74,11 +74,11 @@ struct ReplicatorDocumentTests {
             let replicator = server.database("_replicator")
             let id = "move " + UUID().uuidString
             var replication = Replication(from: source.name, to: other.url + "/target")
-            replication.options = ["worker_batch_size": 100, "checkpoint_interval": 1]
+            replication.options = ["worker_batch_size": 50, "checkpoint_interval": 1]
             try await replicator.save(Document(id: id, fields: replication.fields))
             // Some batches are there, and remembered, before it dies.
             for try await change in target.changeFeed() {
-                if (change.sequence.flatMap { Int($0.prefix { $0 != "-" }) } ?? 0) >= 1000 { break }
+                if (change.sequence.flatMap { Int($0.prefix { $0 != "-" }) } ?? 0) >= 500 { break }
             }
             try await other.kill()
             while try await page(id, on: server)["state"] != "crashing" { await Task.yield() }

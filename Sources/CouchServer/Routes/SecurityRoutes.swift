@@ -12,7 +12,10 @@ struct SecurityRoutes: Sendable {
             if here.isUsers && !here.service.settings.limits.isUsersSecurityEditable {
                 throw Refusal.forbidden("You can't edit the security object of the user database.")
             }
-            if !here.isDatabaseAdmin { throw Refusal.unauthorized("You are not a db or server admin.") }
+            if !here.isDatabaseAdmin {
+                let reason = "You are not a db or server admin."
+                throw here.account.name == nil ? Refusal.unauthorized(reason) : Refusal.forbidden(reason)
+            }
             let json = try await here.call.json()
             if let fault = SecurityObject.fault(of: json) { throw Refusal.badRequest(fault) }
             try await here.database.setSecurity(json.objectValue ?? [:])

@@ -19,9 +19,8 @@ struct ShowRoutes: Sendable {
             : try await list(segments[4], design, Array(segments.dropFirst(5)))
     }
 
-    private func request(_ documentID: String?) async throws -> JSON {
-        let text = here.call.isReading ? "undefined" : String(buffer: try await here.call.body())
-        return try await FunctionRequest(here: here).json(documentID: documentID, text: text)
+    private func bodyText() async throws -> String {
+        here.call.isReading ? "undefined" : String(buffer: try await here.call.body())
     }
 
     private func show(_ name: String, _ design: DesignDocument, _ documentID: String) async throws -> Answer {
@@ -30,8 +29,10 @@ struct ShowRoutes: Sendable {
         if !documentID.isEmpty, let stored = try await here.database.read(documentID), !stored.isDeleted {
             document = stored.document().fields
         }
+        let request = try await FunctionRequest(here: here).json(
+            documentID: documentID.isEmpty ? nil : documentID, text: try await bodyText())
         let response = try await here.database.views.functions.show(
-            name, of: design, document: document, request: try await request(documentID.isEmpty ? nil : documentID))
+            name, of: design, document: document, request: request)
         return tagged(try UpdateRoutes.answer(response, revision: nil, id: nil))
     }
 
@@ -43,12 +44,17 @@ struct ShowRoutes: Sendable {
         let owner = place.count == 2 ? try await DesignRoutes.design("_design/\(place[0])", in: here.database) : design
         var options = RowOptions()
         try options.read(here.call.query)
+        let text = try await bodyText()
+        // A POST says in its body which keys it wants.
+        if here.call.method == "POST", let keys = (try? JSON(parsing: text))?["keys"] {
+            try options.read(["keys": keys])
+        }
         let result = try await here.database.views.pages(design: owner, view: view, ViewRoutes.query(options))
         var head = JSONObject()
         if let total = result.totalRows { head["total_rows"] = .integer(total) }
         if let offset = result.offset { head["offset"] = .integer(offset) }
-        let run = try here.database.views.functions.list(
-            name, of: design, head: head, request: try await request(nil), rows: result)
+        let request = try await FunctionRequest(here: here).json(documentID: nil, text: text)
+        let run = try here.database.views.functions.list(name, of: design, head: head, request: request, rows: result)
         return try await Self.answer(run) { tagged($0) }
     }
 

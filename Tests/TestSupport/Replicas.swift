@@ -1,11 +1,9 @@
 import CouchDB
 import CouchDocument
 import Foundation
-import TestSupport
-import Testing
 
 /// Two databases with fresh names on one server, deleted afterwards.
-func withPair(
+public func withPair(
     _ body: (_ server: Server, _ source: Database, _ target: Database) async throws -> Void
 ) async throws {
     let server = try await TestServer.shared().client()
@@ -28,12 +26,15 @@ func withPair(
 
 /// Everything that replication must bring over: every leaf of every document with its history, deleted or not, and its
 /// attachments with their bytes.
-func contents(of database: Database) async throws -> [String: JSON] {
+public func contents(of database: Database) async throws -> [String: JSON] {
     var query = ChangesQuery()
     query.allLeaves = true
     var leaves: [String: JSON] = [:]
-    for change in try await database.changes(query).results {
-        let wanted = change.revisions.map { (id: change.id, revision: Optional($0)) }
+    let all = try await database.changes(query).results.flatMap { change in
+        change.revisions.map { (id: change.id, revision: Optional($0)) }
+    }
+    for start in stride(from: 0, to: all.count, by: 500) {
+        let wanted = Array(all[start..<min(start + 500, all.count)])
         for rows in try await database.bulkGet(wanted, options: [.revisions, .attachments]) {
             for row in rows {
                 let document = try row.get()
@@ -46,7 +47,7 @@ func contents(of database: Database) async throws -> [String: JSON] {
                     attachments[name] = .object(members)
                 }
                 if !attachments.isEmpty { fields["_attachments"] = .object(attachments) }
-                leaves["\(change.id) \(document.revision?.description ?? "")"] = .object(fields)
+                leaves["\(document.id) \(document.revision?.description ?? "")"] = .object(fields)
             }
         }
     }
@@ -54,7 +55,7 @@ func contents(of database: Database) async throws -> [String: JSON] {
 }
 
 /// A pool with all that is awkward: conflicts, tombstones, stemmed histories, odd ids, attachments of many sizes.
-func fill(_ database: Database) async throws {
+public func fill(_ database: Database) async throws {
     let odd = ["a b", "c%2Fd", "e/f", "g+h", "i&j=k", "l#m?n", "ü", "日本", "new\nline", "\"quoted\"", "_design/views"]
     var documents = odd.map { Document(id: $0, fields: ["type": "token", "lock": 0, "done": 0]) }
     documents += (0..<300).map { Document(id: "token_\($0)", fields: ["type": "token", "n": .integer($0)]) }
