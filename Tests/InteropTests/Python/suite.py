@@ -58,7 +58,8 @@ def pytest_suite(folder):
 sleep = asyncio.sleep
 asyncio.sleep = lambda delay, *result: sleep(0 if delay == 0.25 else delay, *result)
 socket.getaddrinfo = to_the_server
-os.environ["COUCHDB_URL"] = os.environ["COUCH_URL"] + "/"
+if sys.argv[1] == "couchdb":
+    os.environ["COUCHDB_URL"] = os.environ["COUCH_URL"] + "/"
 os.environ["COUCHDB_HOST"] = f"{server.scheme}://{server.hostname}:{server.port}"
 os.environ["COUCHDB_USER"] = server.username
 os.environ["COUCHDB_PASS"] = server.password
