@@ -1,4 +1,5 @@
 import CouchDocument
+import Dispatch
 import GRDB
 import Synchronization
 
@@ -24,6 +25,8 @@ final class DatabaseCore: Sendable {
     let signal: ChangeSignal
     /// Protects ``Published``.
     let published: Mutex<Published>
+    /// What works on the files beside reads and the writer.
+    private let works = DispatchGroup()
 
     init(name: String, path: String, attachmentsFolder: String) throws {
         self.name = name
@@ -43,8 +46,14 @@ final class DatabaseCore: Sendable {
         }
     }
 
-    /// Closes the file once reads and writes under way are done. Blocks.
-    func close() throws {
+    /// Closes the file once reads and writes under way are done. New ones must have been refused before.
+    func close() async throws {
+        // SQLite's functions must not be called on a closed connection, and GRDB does.
+        await withCheckedContinuation { continuation in works.notify(queue: .global()) { continuation.resume() } }
+        try await attachmentStore.perform { try self.closeFile() }
+    }
+
+    private func closeFile() throws {
         try shortReads.close()
         try pool.writeWithoutTransaction { database in
             // The file alone is the whole database then. A reader that is still at it only puts that off.
@@ -97,6 +106,18 @@ final class DatabaseCore: Sendable {
             try refuseWhenClosed()
             throw StoreError.wrapping(error, attempt: "read database \"\(name)\"")
         }
+    }
+
+    /// Runs blocking work on the files that is neither a read nor an edit, on a thread that may block. The files stay open
+    /// until it is done.
+    func workOnFiles<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try published.withLock { published in
+            if let closing = published.closing { throw closing }
+            // Entered under the lock: whoever closes waits for it.
+            works.enter()
+        }
+        defer { works.leave() }
+        return try await attachmentStore.perform(body)
     }
 
     func refuseWhenClosed() throws {

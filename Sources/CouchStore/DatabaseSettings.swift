@@ -9,6 +9,8 @@ struct DatabaseSettings: Sendable {
     var instanceStartTime = "0"
     /// Whether documents are in partitions. Never changes.
     var isPartitioned = false
+    /// How many shards its maker asked for. Kept and answered; the store has one.
+    var shards = 1
     /// Who may do what.
     var security: JSONObject = [:]
     /// How many revisions of a branch are remembered.
@@ -30,6 +32,7 @@ struct DatabaseSettings: Sendable {
             case "uuid": uuid = value
             case "created": instanceStartTime = value
             case "partitioned": isPartitioned = value == "true"
+            case "shards": shards = Int(value) ?? shards
             case "security": security = try JSON(parsing: value).objectValue ?? [:]
             case "revisions_limit": revisionsLimit = Int(value) ?? revisionsLimit
             case "purged_infos_limit": purgedInfosLimit = Int(value) ?? purgedInfosLimit

@@ -89,7 +89,8 @@ package final class Store: Sendable {
     ///
     /// - Throws: ``StoreError/Code/exists``, or ``StoreError/Code/illegalDatabaseName`` with CouchDB's text.
     package func createDatabase(
-        _ name: String, security: JSONObject = DatabaseSettings.adminOnly, isPartitioned: Bool = false
+        _ name: String, security: JSONObject = DatabaseSettings.adminOnly, isPartitioned: Bool = false,
+        shards: Int = 1
     ) async throws -> StoredDatabase {
         try DatabaseName.check(name)
         return try await perform {
@@ -102,6 +103,7 @@ package final class Store: Sendable {
                 settings: [
                     ("uuid", StoreFile.newIdentifier()), ("created", String(time(nil))),
                     ("security", security.description), ("partitioned", String(isPartitioned)),
+                    ("shards", String(shards)),
                 ])
             return try self.open(name)
         }

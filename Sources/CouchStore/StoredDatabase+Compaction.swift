@@ -55,7 +55,7 @@ extension StoredDatabase {
             }
         }
         let store = core.attachmentStore
-        let files = try await store.perform { try store.contentFiles() }
+        let files = try await core.workOnFiles { try store.contentFiles() }
         for start in stride(from: 0, to: files.count, by: 500) {
             let some = Array(files[start..<min(start + 500, files.count)])
             // In the writer's turn, so that no edit takes such a content in again meanwhile.
@@ -66,7 +66,7 @@ extension StoredDatabase {
     /// Moves the write-ahead log into the file, so that the log is short again.
     private func truncateLog() async throws {
         let core = core
-        try await core.attachmentStore.perform {
+        try await core.workOnFiles {
             // The bulk of it beside the writer, on a connection for that alone.
             let beside = try DatabaseQueue(path: core.path)
             _ = try beside.inDatabase { try $0.checkpoint(.passive) }

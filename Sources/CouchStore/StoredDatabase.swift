@@ -16,6 +16,8 @@ package final class StoredDatabase: Sendable {
     package let uuid: String
     /// Whether documents are in partitions: see ``Partition``.
     package let isPartitioned: Bool
+    /// How many shards its maker asked for; it has one, but clients read back what they asked for.
+    package let shards: Int
     /// The views and functions of its design documents. Made at the first call.
     package var views: ViewIndexes {
         madeViews.withLock { made in
@@ -49,6 +51,7 @@ package final class StoredDatabase: Sendable {
         uuid = stored.uuid
         instanceStartTime = stored.instanceStartTime
         isPartitioned = stored.isPartitioned
+        shards = stored.shards
         queue = WriteQueue(
             pool: core.pool, label: name,
             makeWriter: { database in
@@ -128,7 +131,6 @@ package final class StoredDatabase: Sendable {
         core.signal.close(error)
         await queue.close(error)
         await madeViews.withLock { $0 }?.close()
-        let core = core
-        try await core.attachmentStore.perform { try core.close() }
+        try await core.close()
     }
 }

@@ -78,6 +78,28 @@ struct CrossOriginTests {
         try await server.stop()
     }
 
+    @Test(
+        "feeds end when nothing comes for as long as the setting says — chttpd/changes_timeout",
+        .timeLimit(.minutes(1)))
+    func changesTimeout() async throws {
+        let server = try await TestServer.start()
+        for path in ["/db", "/_global_changes"] {
+            #expect(try await ask(server, ["method": "PUT", "path": .string(path)]).status == 201)
+        }
+        let path = "/_node/_local/_config/chttpd/changes_timeout"
+        #expect(try await ask(server, ["method": "PUT", "path": .string(path), "body": "0"]).status == 400)
+        #expect(try await ask(server, ["method": "PUT", "path": .string(path), "body": "1"]).status == 200)
+        for feed in ["continuous", "longpoll", "eventsource", "continuous&timeout=50000"] {
+            let answer = try await ask(server, ["method": "GET", "path": .string("/db/_changes?feed=" + feed)])
+            #expect(answer.status == 200)
+        }
+        for feed in ["continuous", "longpoll"] {
+            let path = "/_db_updates?since=now&feed=" + feed
+            #expect(try await ask(server, ["method": "GET", "path": .string(path)]).status == 200)
+        }
+        try await server.stop()
+    }
+
     @Test("requests are counted where CouchDB's tools look — _stats, _prometheus, _system")
     func figures() async throws {
         let server = try await TestServer.start()

@@ -195,6 +195,30 @@ struct StoreTests {
         try await temporary.remove()
     }
 
+    @Test("a database may be deleted while it is compacted: the compaction ends, and nothing of it is left")
+    func deletionUnderCompaction() async throws {
+        let temporary = try await TemporaryStore()
+        let store = temporary.store
+        for delay in 0..<60 {
+            let database = try await store.createDatabase("short-lived")
+            _ = try await database.put("doc", [:])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    do {
+                        try await database.compact()
+                    } catch let error as StoreError where error.code == .closed {
+                        // It was too late.
+                    }
+                }
+                for _ in 0..<delay * 20 { await Task.yield() }
+                try await store.deleteDatabase("short-lived")
+                try await group.waitForAll()
+            }
+            #expect(store.databaseNames().isEmpty)
+        }
+        try await temporary.remove()
+    }
+
     @Test("a new database is for admins only, and its id and birth stay")
     func settings() async throws {
         try await TemporaryStore.withDatabase { database, temporary in

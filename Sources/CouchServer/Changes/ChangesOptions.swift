@@ -23,13 +23,14 @@ struct ChangesOptions: Sendable {
     /// Milliseconds between signs of life; a feed with them does not end by itself.
     var heartbeat: Int?
     /// Milliseconds without a change after which a feed ends.
-    var timeout = 60_000
-
-    /// A day: what a clock can wait for without overflow.
-    private static let longestHeartbeat = 86_400_000
+    var timeout: Int
 
     /// Reads the query of a request; the body of a POST says nothing here but to filters.
-    init(_ call: Call, database: StoredDatabase) throws {
+    ///
+    /// - Parameter longestWait: Milliseconds that bound ``heartbeat`` and ``timeout``, as in CouchDB, and what they are
+    ///   unless the request says.
+    init(_ call: Call, database: StoredDatabase, longestWait: Int) throws {
+        timeout = longestWait
         let query = call.query
         switch query["feed"] ?? "normal" {
         case "normal": feed = .normal
@@ -66,17 +67,17 @@ struct ChangesOptions: Sendable {
     private mutating func readTimes(_ query: Query) throws {
         switch query["heartbeat"] {
         case nil, "false": heartbeat = nil
-        case "true": heartbeat = 60_000
+        case "true": heartbeat = timeout
         case let text?:
             guard let number = Int(text), number > 0 else {
                 throw Refusal.badRequest(
                     "Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
             }
-            heartbeat = min(number, Self.longestHeartbeat)
+            heartbeat = min(number, timeout)
         }
         if let text = query["timeout"] {
             guard let number = Int(text), number >= 0 else { throw Self.crash("timeout") }
-            timeout = min(number, 60_000)
+            timeout = min(number, timeout)
         }
     }
 

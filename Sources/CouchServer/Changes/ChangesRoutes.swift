@@ -12,7 +12,8 @@ struct ChangesRoutes: Sendable {
         let call = here.call
         try call.allow("GET,POST,HEAD")
         let body = call.isReading ? nil : try await call.postedObject()
-        let options = try ChangesOptions(call, database: here.database)
+        let options = try ChangesOptions(
+            call, database: here.database, longestWait: here.service.settings.limits.changesWait)
         let filter = try await ChangesFilter(here, body: body)
         let feed = ChangesFeed(here: here, options: options, filter: filter)
         if options.feed != .normal && call.method != "HEAD" { try call.share.becomeFeed() }

@@ -17,9 +17,8 @@ struct DatabaseRoutes: Sendable {
 
     static func create(_ name: String, service: CouchService, call: Call) async throws -> Answer {
         if !call.account.isServerAdmin { throw Refusal.notServerAdmin }
-        if let text = call.query["q"], Int(text).map({ $0 > 0 }) != true {
-            throw Refusal.badRequest("The `q` value should be a positive integer.")
-        }
+        let shards = call.query["q"].map { Int($0) ?? 0 } ?? 1
+        if shards < 1 { throw Refusal.badRequest("The `q` value should be a positive integer.") }
         if let text = call.query["n"], Int(text).map({ $0 > 0 }) != true {
             throw Refusal.badRequest("The `n` value should be a positive integer.")
         }
@@ -33,9 +32,10 @@ struct DatabaseRoutes: Sendable {
             throw Refusal.badRequest("Cannot partition a system database")
         }
         if service.settings.limits.isOpenByDefault {
-            _ = try await service.store.createDatabase(name, security: [:], isPartitioned: isPartitioned)
+            _ = try await service.store.createDatabase(
+                name, security: [:], isPartitioned: isPartitioned, shards: shards)
         } else {
-            _ = try await service.store.createDatabase(name, isPartitioned: isPartitioned)
+            _ = try await service.store.createDatabase(name, isPartitioned: isPartitioned, shards: shards)
         }
         service.events.note(name, .created)
         return Answer.json(201, ["ok": true]).with(.location, call.location(name))
@@ -90,7 +90,7 @@ struct DatabaseRoutes: Sendable {
             "props": database.isPartitioned ? ["partitioned": true] : [:], "doc_del_count": .integer(info.deletedCount),
             "doc_count": .integer(info.documentCount),
             "disk_format_version": 8, "compact_running": .bool(info.isCompacting),
-            "cluster": ["q": 1, "n": 1, "w": 1, "r": 1],
+            "cluster": ["q": .integer(database.shards), "n": 1, "w": 1, "r": 1],
         ]
     }
 }

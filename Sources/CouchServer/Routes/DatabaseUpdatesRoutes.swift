@@ -7,7 +7,6 @@ import NIOCore
 struct DatabaseUpdatesRoutes: Sendable {
     let service: CouchService
     let call: Call
-    private static let defaultTimeout = 60_000
 
     func answer() async throws -> Answer {
         try call.allow("GET,HEAD")
@@ -29,11 +28,12 @@ struct DatabaseUpdatesRoutes: Sendable {
         }
     }
 
-    private var timeout: Int { time("timeout") ?? Self.defaultTimeout }
+    private var longestWait: Int { service.settings.limits.changesWait }
+    private var timeout: Int { time("timeout") ?? longestWait }
 
-    /// Milliseconds, a day at most: what a clock can wait for without overflow.
+    /// Milliseconds.
     private func time(_ name: String) -> Int? {
-        call.query[name].flatMap { Int($0) }.map { min(max(0, $0), 86_400_000) }
+        call.query[name].flatMap { Int($0) }.map { min(max(0, $0), longestWait) }
     }
 
     private func sequence() throws -> Int {
@@ -92,7 +92,7 @@ struct DatabaseUpdatesRoutes: Sendable {
     }
 
     private func continuous(from since: Int) -> Answer {
-        let heartbeat = call.query["heartbeat"] == "true" ? Self.defaultTimeout : time("heartbeat")
+        let heartbeat = call.query["heartbeat"] == "true" ? longestWait : time("heartbeat")
         let pause = max(1, heartbeat ?? timeout)
         let limit = call.query["limit"].flatMap { Int($0) } ?? .max
         let here = self

@@ -12,6 +12,7 @@ struct ServerLimits: Sendable {
     private static let documentSizeKey = Number(section: "couchdb", key: "max_document_size", fallback: 8_000_000)
     private static let attachmentSizeKey = Number(section: "couchdb", key: "max_attachment_size", fallback: 1 << 40)
     private static let requestSizeKey = Number(section: "chttpd", key: "max_http_request_size", fallback: 4 << 30)
+    private static let changesKey = Number(section: "chttpd", key: "changes_timeout", fallback: 60_000)
     private static let sessionKey = Number(section: "chttpd_auth", key: "timeout", fallback: 600)
     private static let thresholdKey = Number(section: "chttpd_auth_lockout", key: "threshold", fallback: 5)
     private static let lockoutKey = Number(section: "chttpd_auth_lockout", key: "max_lifetime", fallback: 300_000)
@@ -26,8 +27,8 @@ struct ServerLimits: Sendable {
     /// The section of settings that CouchDB does not have.
     private static let own = "tokenpoold"
     private static let numbers = [
-        documentSizeKey, attachmentSizeKey, requestSizeKey, sessionKey, thresholdKey, lockoutKey, connectionsKey,
-        requestsKey, feedsKey, bodyMemoryKey, headKey, bodyKey, answerKey,
+        documentSizeKey, attachmentSizeKey, requestSizeKey, changesKey, sessionKey, thresholdKey, lockoutKey,
+        connectionsKey, requestsKey, feedsKey, bodyMemoryKey, headKey, bodyKey, answerKey,
     ]
 
     /// The largest document in bytes.
@@ -36,6 +37,8 @@ struct ServerLimits: Sendable {
     let attachmentSize: Int
     /// The largest request in bytes.
     let requestSize: Int
+    /// Milliseconds that a feed waits for a change at most, before it ends or gives a sign of life.
+    let changesWait: Int
     /// Connections that are served at once.
     let connections: Int
     let workload: Workload.Limits
@@ -59,6 +62,8 @@ struct ServerLimits: Sendable {
         documentSize = number(Self.documentSizeKey)
         attachmentSize = number(Self.attachmentSizeKey)
         requestSize = number(Self.requestSizeKey)
+        // A day: what a clock can wait for without overflow.
+        changesWait = min(number(Self.changesKey), 86_400_000)
         connections = number(Self.connectionsKey)
         workload = Workload.Limits(
             requests: number(Self.requestsKey), feeds: number(Self.feedsKey), bodyBytes: number(Self.bodyMemoryKey))

@@ -3,7 +3,8 @@
     suite.py couchdb | FOLDER-OF-A-SUITE
 
 Prints a line "ran N" and a line "failed NAME" for each test that did not pass. Suites that know one address only,
-localhost:5984, reach the server all the same: the name is resolved to it.
+localhost:5984, reach the server all the same: the name is resolved to it. What they hand on to the server as its own
+address, SERVER_URL, is that of the server.
 """
 import asyncio
 import os
@@ -34,6 +35,11 @@ class Counter:
     def __init__(self):
         self.count = 0
         self.failed = []
+
+    def pytest_collection_modifyitems(self, items):
+        for item in items:
+            if hasattr(item.module, "SERVER_URL"):
+                item.module.SERVER_URL = os.environ["COUCH_URL"] + "/"
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" and not report.skipped:
