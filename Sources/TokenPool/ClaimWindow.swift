@@ -49,6 +49,9 @@ public struct ClaimWindow: Sendable {
     private var skip = 0
     private var isLastEmpty = false
     private var mustPause = false
+    /// Whether reads begin anywhere, so that each token of the view is as likely as another, and whether they do so now.
+    private let isSpread: Bool
+    private var startsAnywhere: Bool
 
     /// After so long the rows are read anew.
     private static let lifetime = Duration.seconds(5)
@@ -57,8 +60,17 @@ public struct ClaimWindow: Sendable {
     private static let furthestSkip = 1000
 
     /// A window with nothing in it.
-    public init(order: ClaimOrder = .shuffled) {
+    public init(order: ClaimOrder = .shuffled) { self.init(order: order, spreadOver: nil) }
+
+    /// A window with nothing in it.
+    ///
+    /// - Parameter rows: About how many rows there are, when reads shall begin anywhere among the first thousand of them;
+    ///   `nil`: at the beginning, as long as few claims are lost.
+    init(order: ClaimOrder, spreadOver rows: Int?) {
         self.order = order
+        isSpread = rows != nil
+        startsAnywhere = isSpread
+        totalRows = rows ?? 0
         // Who asks for an order wants the first token to be the first: not what the view knew some time ago.
         freshReads = order == .asViewed ? 1 : 0
     }
@@ -69,6 +81,7 @@ public struct ClaimWindow: Sendable {
         barrenRounds = 0
         mustPause = false
         skip = 0
+        startsAnywhere = isSpread
         if let readAt, now - readAt > Self.lifetime { candidates = [] }
     }
 
@@ -92,7 +105,7 @@ public struct ClaimWindow: Sendable {
         }
         let limit = min(512, max(32, 4 * count))
         var skip = skip
-        if order == .shuffled, skip == 0, lostShare > 0.25, totalRows > limit {
+        if order == .shuffled, skip == 0, lostShare > 0.25 || startsAnywhere, totalRows > limit {
             skip = Int.random(in: 0...min(totalRows - limit, Self.furthestSkip), using: &random)
         }
         return .read(Read(isFresh: freshReads > 0, skip: skip, limit: limit))
@@ -125,6 +138,8 @@ public struct ClaimWindow: Sendable {
             return
         }
         freshReads = max(1, freshReads)
+        // There is less than was thought.
+        startsAnywhere = false
         if !asked.isFresh {
             skip = 0
         } else if rows.isEmpty && asked.skip == 0 {

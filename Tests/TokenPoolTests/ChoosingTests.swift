@@ -193,6 +193,18 @@ struct ChoosingTests {
         }
     }
 
+    @Test("at random from a large queue: not only the first rows that a read brings")
+    func spread() async throws {
+        try await withPool { pool, _ in
+            try await pool.add((0..<800).map { "t\($0 + 1000)" })
+            var taken: [String] = []
+            for number in 0..<20 { taken += try await claim(pool, 1, as: "w\(number)", order: .random) }
+            #expect(taken.count == 20 && Set(taken).count == 20)
+            // A read brings 32 rows; that twenty workers all begin near the front has a chance below one in 10^20.
+            #expect(taken.contains { $0 > "t1100" })
+        }
+    }
+
     @Test("never more tokens of a set are held than its limit says, with many workers at once")
     func limit() async throws {
         try await withPool { pool, clock in

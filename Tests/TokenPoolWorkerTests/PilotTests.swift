@@ -175,6 +175,23 @@ struct PilotTests {
         }
     }
 
+    @Test("told to stop between the claim and the start it hands the tokens back, and nothing of them ran")
+    func stoppedBeforeStart() async throws {
+        try await PilotFixture.with { fixture in
+            for id in ["a", "b"] { try await fixture.add(id, "touch \(fixture.folder)/cache-ran") }
+            let stop = Mutex<(@Sendable () -> Void)?>(nil)
+            let pilot = fixture.pilot(report: { if case .claimed = $0 { stop.withLock { $0?() } } })
+            stop.withLock { $0 = { pilot.stop() } }
+            try await pilot.run()
+            for id in ["a", "b"] {
+                let token = try await fixture.pool.token(id)
+                #expect(token.state == .todo && token.pool.attempts == 0 && token.scrubCount == 1)
+            }
+            #expect(!FileManager.default.fileExists(atPath: fixture.folder + "/cache-ran"))
+            stop.withLock { $0 = nil }
+        }
+    }
+
     @Test("a token that another took is left to it: the command ends and the result is kept aside")
     func superseded() async throws {
         try await PilotFixture.with { fixture in

@@ -82,7 +82,7 @@ public enum WorkOrder: String, Hashable, Sendable, CaseIterable {
     /// The best priority first, and among equals the oldest, of whatever set. Workers reach for the same tokens, so many
     /// of them lose more claims than with the other orders.
     case oldest
-    /// Any that fits, whatever its priority.
+    /// Any that fits, whatever its priority; of a large queue any of its first thousand.
     case random
 
     /// How the rows of a queue are taken.
