@@ -112,18 +112,16 @@ extension DocumentRows {
         let state = try DatabaseState(reading: database)
         var documents: [StoredDocument] = []
         var isCut = false
+        var bytes = 0
         if let ids = range.ids {
-            var seen: Set<String> = []
-            for id in ids where seen.insert(id).inserted {
-                guard let document = try winner(id, withBody: range.includesBodies) else { continue }
-                if range.isDescending
-                    ? (range.since > 0 && document.sequence >= range.since) : document.sequence <= range.since
-                {
-                    continue
-                }
-                documents.append(document)
+            for document in try winners(of: ids, in: range).prefix(range.limit == Int.max ? .max : range.limit + 1) {
+                isCut = bytes >= range.mostBytes
+                if isCut { break }
+                // Seen in this snapshot just now.
+                let found = range.includesBodies ? try winner(document.id) ?? document : document
+                bytes += found.body.count
+                documents.append(found)
             }
-            documents.sort { range.isDescending ? $0.sequence > $1.sequence : $0.sequence < $1.sequence }
         } else {
             let columns = range.includesBodies ? Self.columnsWithBody : Self.columns
             let row = try SQLStatement(
@@ -135,7 +133,6 @@ extension DocumentRows {
             // One row more tells whether there are more.
             row.bind(2, range.limit == Int.max ? range.limit : range.limit + 1)
             defer { row.reset() }
-            var bytes = 0
             while bytes < range.mostBytes, try row.step() {
                 let document = Self.document(row, withBody: range.includesBodies)
                 bytes += document.body.count
@@ -147,5 +144,18 @@ extension DocumentRows {
         if documents.count > range.limit { documents.removeLast(documents.count - range.limit) }
         return ChangesPage(
             changes: documents.map { StoredChange(document: $0) }, updateSequence: state.sequence, hasMore: hasMore)
+    }
+
+    /// Those of these documents that lie in the range, in its order, without bodies.
+    private func winners(of ids: [String], in range: ChangesRange) throws -> [StoredDocument] {
+        var documents: [StoredDocument] = []
+        var seen: Set<String> = []
+        for id in ids where seen.insert(id).inserted {
+            guard let document = try winner(id, withBody: false) else { continue }
+            let isBefore = range.since > 0 && document.sequence >= range.since
+            if range.isDescending ? isBefore : document.sequence <= range.since { continue }
+            documents.append(document)
+        }
+        return documents.sorted { range.isDescending ? $0.sequence > $1.sequence : $0.sequence < $1.sequence }
     }
 }

@@ -32,7 +32,7 @@ package struct ChangesRange: Sendable {
     package var includesBodies: Bool
     /// Only these documents, when given (`_doc_ids`): costs a look-up for each, however long the log is.
     package var ids: [String]?
-    /// A page ends once its bodies have this many bytes; not with `ids`.
+    /// A page ends once its bodies have this many bytes.
     package var mostBytes = Int.max
 
     /// A range of the log.

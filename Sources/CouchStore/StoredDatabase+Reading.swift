@@ -19,12 +19,13 @@ extension StoredDatabase {
     ///
     /// - Parameter bytes: Reading ends with the document whose body brings so many together, so that a page of large ones
     ///   is short: fewer may be answered than were asked for, but one at least.
-    package func read(ids: [String], upTo bytes: Int = .max) async throws -> [StoredDocument?] {
+    package func read(ids: [String], upTo bytes: Int = .max, withBodies: Bool = true) async throws -> [StoredDocument?]
+    {
         let body = { @Sendable (rows: DocumentRows) throws -> [StoredDocument?] in
             var documents: [StoredDocument?] = []
             var size = 0
             for id in ids where size < bytes {
-                let document = try rows.winner(id)
+                let document = try rows.winner(id, withBody: withBodies)
                 size += document?.body.count ?? 0
                 documents.append(document)
             }

@@ -82,6 +82,15 @@ final class RawSocket: Sendable {
         }
     }
 
+    /// Waits for the first byte and leaves it where it is.
+    func peek() async throws -> String {
+        try await perform { [self] in
+            var byte: UInt8 = 0
+            guard recv(descriptor, &byte, 1, Int32(MSG_PEEK)) == 1 else { return "" }
+            return String(UnicodeScalar(byte))
+        }
+    }
+
     /// Reads to the end of the connection; answers how many bytes came.
     func drain() async throws -> Int {
         try await perform { [self] in

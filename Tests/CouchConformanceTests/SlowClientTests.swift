@@ -79,6 +79,54 @@ struct SlowClientTests {
         #expect(try await guarded.isAlive())
     }
 
+    @Test("what is read by keys, by ids, by queries and with attachments is read by its bytes: nobody stuck holds much")
+    func stuckReadersOfMuch() async throws {
+        let guarded = try await GuardedServer.start()
+        #expect(try await guarded.request("PUT", "/d").status == 201)
+        let text = String(repeating: "y", count: 200_000)
+        let file = Data(text.utf8).base64EncodedString()
+        for start in stride(from: 0, to: 100, by: 20) {
+            let docs = (start..<start + 20).map {
+                "{\"_id\":\"doc\($0)\",\"n\":\($0),\"text\":\"\(text)\",\"_attachments\":{\"f\":{\"data\":\"\(file)\"}}}"
+            }
+            let bulk = "{\"docs\":[\(docs.joined(separator: ","))]}"
+            #expect(try await guarded.request("POST", "/d/_bulk_docs", bulk).status == 201)
+        }
+        let design = #"{"views":{"v":{"map":"function (doc) { emit(doc._id, doc) }"}}}"#
+        #expect(try await guarded.request("PUT", "/d/_design/x", design).status == 201)
+        #expect(try await guarded.request("GET", "/d/_design/x/_view/v?limit=1").status == 200)
+        #expect(try await guarded.request("POST", "/d/_index", #"{"index":{"fields":["n"]}}"#).status == 200)
+        let ids = (0..<100).map { "\"doc\($0)\"" }.joined(separator: ",")
+        let named = (0..<100).map { "{\"id\":\"doc\($0)\"}" }.joined(separator: ",")
+        let requests = [
+            ("/d/_all_docs?include_docs=true", "{\"keys\":[\(ids)]}"),
+            ("/d/_all_docs?include_docs=true&attachments=true", "{}"),
+            ("/d/_changes?include_docs=true&filter=_doc_ids", "{\"doc_ids\":[\(ids)]}"),
+            ("/d/_changes?include_docs=true&attachments=true", "{}"),
+            ("/d/_bulk_get?attachments=true", "{\"docs\":[\(named)]}"),
+            ("/d/_find", #"{"selector":{"_id":{"$gt":null}},"limit":100}"#),
+            ("/d/_find", #"{"selector":{"n":{"$gte":0}},"limit":100}"#),
+            ("/d/_design/x/_view/v", "{}"),
+        ]
+        let before = try guarded.server.residentBytes
+        var stuck: [RawSocket] = []
+        for (path, body) in requests {
+            for _ in 0..<6 {
+                let socket = try RawSocket(port: guarded.port, receiveBuffer: 4096)
+                let head = "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+                try await socket.send(GuardedServer.head("POST", path, head) + body)
+                // The answer has begun: what it takes to write it is there.
+                #expect(try await socket.peek() == "H", "\(path)")
+                stuck.append(socket)
+            }
+        }
+        for number in 0..<20 { #expect(try await guarded.request("PUT", "/d/next\(number)", "{}").status == 201) }
+        // 48 answers of 20 to 47 MB would be 1.4 GB; held are a page of documents each, in several forms.
+        let grown = try guarded.server.residentBytes - before
+        #expect(grown < 400 << 20, "\(grown >> 20) MB")
+        #expect(try await guarded.isAlive())
+    }
+
     @Test("a client that goes in the middle of its request or its answer frees what it had")
     func disconnects() async throws {
         let guarded = try await GuardedServer.start(["tokenpoold/max_requests": "4"])

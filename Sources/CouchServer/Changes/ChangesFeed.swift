@@ -51,14 +51,21 @@ struct ChangesFeed: Sendable {
         }
         let passes = try await filter.passes(page.changes, functions: here.database.views.functions)
         var rows: [Row] = []
+        var bytes = 0
+        var isCut = false
         for (change, isWanted) in zip(page.changes, passes) {
+            // Attachments can make much of few documents: the rest is read again for the next page.
+            isCut = bytes >= RowWriter.mostPageBytes
+            if isCut { break }
             position = change.sequence
             guard isWanted else { continue }
-            rows.append(try await row(change))
+            let row = try await row(change)
+            bytes += row.json.count
+            rows.append(row)
             left -= 1
             if left == 0 { break }
         }
-        if left > 0, !page.hasMore, !options.isDescending { position = max(position, page.updateSequence) }
+        if left > 0, !isCut, !page.hasMore, !options.isDescending { position = max(position, page.updateSequence) }
         sent += rows.count
         sentInPass += rows.count
         return rows

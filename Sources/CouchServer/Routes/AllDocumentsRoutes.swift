@@ -5,7 +5,6 @@ import Hummingbird
 /// `_all_docs`, `_design_docs` and `_local_docs`, and their `/queries`.
 struct AllDocumentsRoutes: Sendable {
     let here: DatabaseCall
-    private static let pageSize = 1000
     /// Local documents are few: replicators' checkpoints.
     private static let noLimit = Int(Int32.max)
 
@@ -79,7 +78,7 @@ struct AllDocumentsRoutes: Sendable {
         }
         if kind == .local { return (try await localRows(options), nil) }
         if options.keys != nil { return try await rowsOfKeys(options) }
-        var query = AllDocumentsQuery(limit: min(options.limit ?? .max, Self.pageSize))
+        var query = AllDocumentsQuery(limit: min(options.limit ?? .max, AllDocumentsRows.mostRows))
         query.isDescending = options.isDescending
         query.skip = options.skip
         query.includesBodies = options.includesDocuments
@@ -101,36 +100,16 @@ struct AllDocumentsRoutes: Sendable {
         Self.begin(
             &rows, total: total, offset: matchesNothing ? 0 : min(page.offset ?? 0, total),
             sequence: options.updateSequence ? SequenceText.text(page.updateSequence, of: here.database) : nil)
-        try await write(page.documents, options, to: &rows)
         let left = (options.limit ?? .max) - page.documents.count
-        guard page.hasMore, left > 0, !matchesNothing, let last = page.documents.last else {
-            rows.end()
-            return (rows, nil)
-        }
-        var next = query
-        next.skip = 0
-        next.wantsOffset = false
-        return (rows, rest(after: last.id, next, left: left, options))
-    }
-
-    private func rest(after last: String, _ query: AllDocumentsQuery, left: Int, _ options: RowOptions) -> Rest {
-        { rows, writer in
-            var query = query
-            var left = left
-            query.startKey = last
+        var more: AllDocumentsRows?
+        if page.hasMore, left > 0, !matchesNothing, let last = page.documents.last {
+            query.skip = 0
+            query.wantsOffset = false
+            query.startKey = last.id
             query.startIsExclusive = true
-            while left > 0 {
-                query.limit = min(left, Self.pageSize)
-                let page = try await here.database.allDocuments(query)
-                try await write(page.documents, options, to: &rows)
-                try await rows.flush(to: &writer)
-                left -= page.documents.count
-                guard page.hasMore, let last = page.documents.last else { break }
-                query.startKey = last.id
-            }
-            rows.end()
-            try await rows.flush(to: &writer)
+            more = AllDocumentsRows(query, limit: left, of: here.database)
         }
+        return try await write(page.documents.map { .document($0) }, then: more, options, to: rows)
     }
 
     private func restrict(_ query: inout AllDocumentsQuery, from first: String, to last: String) {
@@ -163,10 +142,41 @@ struct AllDocumentsRoutes: Sendable {
         return DocumentView(details: details, attachments: options.attachments)
     }
 
-    private func write(_ documents: [StoredDocument], _ options: RowOptions, to rows: inout RowWriter) async throws {
-        let view = view(options)
-        for document in documents {
-            rows.beginRow()
+    /// Writes rows into the first piece of the answer while it is small; what is left over and the pages after it are
+    /// written as the client takes them.
+    private func write(
+        _ page: [AllDocumentsRows.Row], then pages: AllDocumentsRows?, _ options: RowOptions, to first: RowWriter
+    ) async throws -> (first: RowWriter, more: Rest?) {
+        var rows = first
+        var left = page[...]
+        while !rows.isFull, let row = left.popFirst() { try await write(row, options, to: &rows) }
+        if left.isEmpty && pages == nil {
+            rows.end()
+            return (rows, nil)
+        }
+        return (
+            rows,
+            { [left] rows, writer in
+                var pages = pages
+                var page: [AllDocumentsRows.Row]? = Array(left)
+                while let current = page {
+                    for row in current {
+                        try await write(row, options, to: &rows)
+                        if rows.isFull { try await rows.flush(to: &writer) }
+                    }
+                    page = try await pages?.next()
+                }
+                rows.end()
+                try await rows.flush(to: &writer)
+            }
+        )
+    }
+
+    private func write(_ row: AllDocumentsRows.Row, _ options: RowOptions, to rows: inout RowWriter) async throws {
+        rows.beginRow()
+        switch row {
+        case .missing(let key): rows.text.write(["key": key, "error": "not_found"] as JSONObject)
+        case .document(let document):
             rows.text.raw("{\"id\":")
             rows.text.write(document.id)
             rows.text.raw(",\"key\":")
@@ -179,7 +189,7 @@ struct AllDocumentsRoutes: Sendable {
                 if document.isDeleted {
                     rows.text.raw("null")
                 } else {
-                    try await view.write(document, of: here.database, to: &rows.text)
+                    try await view(options).write(document, of: here.database, to: &rows.text)
                 }
             }
             rows.text.raw("}")
@@ -196,39 +206,10 @@ struct AllDocumentsRoutes: Sendable {
         Self.begin(
             &rows, total: total, offset: nil,
             sequence: options.updateSequence ? SequenceText.text(info.updateSequence, of: here.database) : nil)
-        // Documents named one by one can all be large, so fewer of them are read at once.
-        let size = options.includesDocuments ? Self.pageSize / 10 : Self.pageSize
-        let pages = stride(from: 0, to: keys.count, by: size).map { Array(keys[$0..<min($0 + size, keys.count)]) }
-        try await write(keys: pages.first ?? [], options, to: &rows)
-        guard pages.count > 1 else {
-            rows.end()
-            return (rows, nil)
-        }
-        return (
-            rows,
-            { rows, writer in
-                for page in pages.dropFirst() {
-                    try await write(keys: page, options, to: &rows)
-                    try await rows.flush(to: &writer)
-                }
-                rows.end()
-                try await rows.flush(to: &writer)
-            }
-        )
-    }
-
-    private func write(keys: [JSON], _ options: RowOptions, to rows: inout RowWriter) async throws {
-        func isWanted(_ id: String) -> Bool { kind != .design || id.hasPrefix("_design/") }
-        let ids = keys.map { $0.stringValue.flatMap { isWanted($0) ? $0 : nil } }
-        var documents = try await here.database.read(ids: ids.compactMap { $0 })[...]
-        for (key, id) in zip(keys, ids) {
-            if id != nil, let found = documents.popFirst(), let document = found {
-                try await write([document], options, to: &rows)
-            } else {
-                rows.beginRow()
-                rows.text.write(["key": key, "error": "not_found"] as JSONObject)
-            }
-        }
+        var pages = AllDocumentsRows(
+            keys: keys, isDesign: kind == .design, withBodies: options.includesDocuments, of: here.database)
+        let first = try await pages.next() ?? []
+        return try await write(first, then: pages.isAtEnd ? nil : pages, options, to: rows)
     }
 
     private func localRows(_ options: RowOptions) async throws -> RowWriter {

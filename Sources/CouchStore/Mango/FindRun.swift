@@ -14,6 +14,9 @@ package struct FindRun: Sendable {
     // Rows at once: few when the first ones can be enough, more for a long scan.
     private static let fewestRows = 50
     private static let mostRows = 500
+    // Bytes of documents that one piece is made of, or one larger document: a client that does not read its answer holds
+    // no more.
+    private static let mostBytes = 1 << 20
     // From this proportion of documents to results on CouchDB warns (mango/index_scan_warning_threshold).
     private static let scanWarningRatio = 10
 
@@ -107,14 +110,15 @@ package struct FindRun: Sendable {
     private var wanted: Int { left.addingReportingOverflow(skip).partialValue }
 
     private func documents() async throws -> Piece {
-        guard let page = scan.documents(after: position, limit: size) else { return Piece(isLast: true) }
+        guard var range = scan.documents(after: position, limit: size) else { return Piece(isLast: true) }
+        range.mostBytes = Self.mostBytes
         let matcher = Matcher(query)
         let wanted = wanted
-        return try await database.core.read { rows in
+        return try await database.core.read { [range] rows in
             var piece = Piece()
-            let documents = try rows.all(page).documents
-            piece.isLast = documents.count < page.limit
-            for document in documents {
+            let page = try rows.all(range)
+            piece.isLast = !page.hasMore
+            for document in page.documents {
                 let place = FindBookmark(key: .string(document.id), id: document.id)
                 piece.end = place
                 if document.id.hasPrefix("_design/") { continue }
@@ -130,13 +134,14 @@ package struct FindRun: Sendable {
     private func rows() async throws -> Piece {
         guard let design = scan.choice.index.design else { return Piece(isLast: true) }
         let plan = scan.plan(after: position, limit: size)
-        let rows = try await database.views.rows(
+        let (rows, isAll) = try await database.views.firstRows(
             design: design, view: scan.choice.index.name, plan, update: isFirst ? query.update : .never)
         let matcher = Matcher(query)
         let wanted = wanted
         let columns = scan.isCovered ? scan.choice.index.columns : nil
         return try await database.core.read { reader in
-            var piece = Piece(isLast: rows.count < plan.limit)
+            var piece = Piece(isLast: isAll && rows.count < plan.limit)
+            var bytes = 0
             for row in rows {
                 guard let id = row.id else { continue }
                 let key = try JSON(parsing: row.key)
@@ -147,9 +152,14 @@ package struct FindRun: Sendable {
                     if let text = matcher.match(id: id, columns, key) { piece.matches.append((text, place)) }
                 } else if let document = try reader.winner(id), !document.isDeleted {
                     piece.documents += 1
+                    bytes += document.body.count
                     if let text = try matcher.match(document) { piece.matches.append((text, place)) }
                 }
                 if piece.matches.count == wanted { break }
+                if bytes >= Self.mostBytes {
+                    piece.isLast = false
+                    break
+                }
             }
             return piece
         }

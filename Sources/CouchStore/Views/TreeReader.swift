@@ -87,6 +87,49 @@ final class TreeReader {
         return result
     }
 
+    /// How many rows of a range, from its beginning or from its end, have no more than so many bytes together; one at
+    /// least. Leaves that fit whole are not read.
+    func count(of ranks: Range<Int>, upTo bytes: Int, backwards: Bool) throws -> (rows: Int, bytes: Int) {
+        var taken = (rows: 0, bytes: 0)
+        guard !ranks.isEmpty else { return taken }
+        _ = try add(root, start: 0, ranks, upTo: bytes, backwards, to: &taken)
+        return taken
+    }
+
+    /// - Returns: Whether there is room for more.
+    private func add(
+        _ id: Int, start: Int, _ ranks: Range<Int>, upTo bytes: Int, _ backwards: Bool,
+        to taken: inout (rows: Int, bytes: Int)
+    ) throws -> Bool {
+        func take(_ rows: Int, _ size: Int) -> Bool {
+            guard taken.rows == 0 || taken.bytes + size <= bytes else { return false }
+            taken.rows += rows
+            taken.bytes += size
+            return true
+        }
+        let node = try node(id)
+        if node.height == 0 {
+            let rows = node.rows[max(0, ranks.lowerBound - start)..<min(node.count, ranks.upperBound - start)]
+            func takeAll(_ rows: some Sequence<TreeNode.Row>) -> Bool { rows.allSatisfy { take(1, $0.end - $0.start) } }
+            return backwards ? takeAll(rows.reversed()) : takeAll(rows)
+        }
+        var starts: [Int] = []
+        var end = start
+        for child in node.children {
+            starts.append(end)
+            end += child.count
+        }
+        for index in backwards ? Array(node.children.indices.reversed()) : Array(node.children.indices) {
+            let child = node.children[index]
+            let range = starts[index]..<starts[index] + child.count
+            guard range.overlaps(ranks) else { continue }
+            let isWhole = ranks.lowerBound <= range.lowerBound && range.upperBound <= ranks.upperBound
+            if isWhole && child.size <= bytes - taken.bytes && take(child.count, child.size) { continue }
+            if try !add(child.id, start: range.lowerBound, ranks, upTo: bytes, backwards, to: &taken) { return false }
+        }
+        return true
+    }
+
     /// A range of ranks as reductions that are kept and rows that no kept reduction covers, from left to right.
     func parts(_ ranks: Range<Int>, reduce: Int) throws -> [ReducePart] {
         var result: [ReducePart] = []

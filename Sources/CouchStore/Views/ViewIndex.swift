@@ -185,11 +185,12 @@ final class ViewIndex: Sendable {
         let few = try await file.read { snapshot -> ViewResult? in
             let header = try snapshot.header()
             let run = ViewQueryRun(plan: plan, reader: Self.reader(header.trees[tree], reduceCount, snapshot))
-            let (offset, ranks) = try run.ranks()
-            guard ranks.reduce(0, { $0 + $1.count }) <= ViewRowPages.length else { return nil }
+            var (offset, ranks) = try run.ranks()
+            let page = try run.takePage(from: &ranks)
+            guard ranks.isEmpty else { return nil }
             return ViewResult(
                 totalRows: header.trees[tree].count, offset: offset, updateSequence: header.sequence,
-                rows: try run.rows(ranks))
+                rows: try run.rows(page))
         }
         if let few { return few }
         let kept = try await file.makeSnapshot()
@@ -199,7 +200,7 @@ final class ViewIndex: Sendable {
             let run = ViewQueryRun(plan: plan, reader: Self.reader(header.trees[tree], reduceCount, snapshot))
             let found = try run.ranks()
             var ranks = found.ranks
-            let first = plan.take(ViewRowPages.length, from: &ranks)
+            let first = try run.takePage(from: &ranks)
             return ViewResult(
                 totalRows: header.trees[tree].count, offset: found.offset, updateSequence: header.sequence,
                 rows: try run.rows(first),

@@ -60,10 +60,12 @@ package final class ViewIndexes: Sendable {
         }
     }
 
-    /// The rows of a range, all at once.
-    func rows(design: DesignDocument, view: String, _ plan: ViewQueryPlan, update: ViewUpdate) async throws -> [ViewRow]
-    {
-        try await rows(design: design, view: view, update: update) { _, _, _ in plan }.whole().rows
+    /// The first page of the rows of a range, and whether that is all of them.
+    func firstRows(
+        design: DesignDocument, view: String, _ plan: ViewQueryPlan, update: ViewUpdate
+    ) async throws -> (rows: [ViewRow], isAll: Bool) {
+        let result = try await rows(design: design, view: view, update: update) { _, _, _ in plan }
+        return (result.rows, result.rest == nil)
     }
 
     private func rows(

@@ -3,8 +3,10 @@ import Synchronization
 
 /// The rows of a large answer after its first page, read as they are wanted, all from one snapshot of the index.
 package final class ViewRowPages: Sendable {
-    /// Rows of a page. Answers of no more are read at once and hold no snapshot.
+    /// Rows of a page, and about how many bytes of them: a row that emits a whole document can be large. Answers of no
+    /// more are read at once and hold no snapshot.
     static let length = 1000
+    static let bytes = 1 << 20
 
     private let snapshot: DatabaseSnapshot
     private let plan: ViewQueryPlan
@@ -24,40 +26,46 @@ package final class ViewRowPages: Sendable {
         left = Mutex(ranks)
     }
 
-    /// The next rows; `nil` when there are no more.
+    /// The next rows; `nil` when there are no more. To be called by one reader, one page after the other.
     package func next() async throws -> [ViewRow]? {
-        let ranks = left.withLock { plan.take(Self.length, from: &$0) }
+        let ranks = left.withLock { $0 }
         if ranks.isEmpty { return nil }
-        return try await snapshot.read { [plan, tree, reduceCount] database in
+        let (rows, rest) = try await snapshot.read { [plan, tree, reduceCount] database in
             // Nodes are not kept from page to page: a large answer has very many.
             let reader = TreeReader(
                 root: tree.root, totalRows: tree.count, reduceCount: reduceCount,
                 load: ViewIndexFile.Snapshot(database).node)
-            return try ViewQueryRun(plan: plan, reader: reader).rows(ranks)
+            let run = ViewQueryRun(plan: plan, reader: reader)
+            var rest = ranks
+            let page = try run.takePage(from: &rest)
+            return (try run.rows(page), rest)
         }
+        left.withLock { $0 = rest }
+        return rows
     }
 }
 
-extension ViewQueryPlan {
-    /// Takes the next so many ranks, in reading order, from those that are left.
-    func take(_ limit: Int, from ranges: inout [Swift.Range<Int>]) -> [Swift.Range<Int>] {
-        var taken: [Swift.Range<Int>] = []
-        var wanted = limit
-        while wanted > 0, let first = ranges.first {
-            if first.count <= wanted {
-                taken.append(first)
-                ranges.removeFirst()
-                wanted -= first.count
-                continue
-            }
-            if descending {
-                taken.append(first.upperBound - wanted..<first.upperBound)
-                ranges[0] = first.lowerBound..<first.upperBound - wanted
+extension ViewQueryRun {
+    /// Takes the ranks of the next page, in reading order, from those that are left.
+    func takePage(from ranges: inout [Range<Int>]) throws -> [Range<Int>] {
+        var taken: [Range<Int>] = []
+        var rows = ViewRowPages.length
+        var bytes = ViewRowPages.bytes
+        while rows > 0, bytes > 0, let first = ranges.first {
+            let most = min(first.count, rows)
+            let window = plan.descending ? first.suffix(most) : first.prefix(most)
+            let (count, size) = try reader.count(of: window, upTo: bytes, backwards: plan.descending)
+            if plan.descending {
+                taken.append(first.upperBound - count..<first.upperBound)
+                ranges[0] = first.lowerBound..<first.upperBound - count
             } else {
-                taken.append(first.lowerBound..<first.lowerBound + wanted)
-                ranges[0] = first.lowerBound + wanted..<first.upperBound
+                taken.append(first.lowerBound..<first.lowerBound + count)
+                ranges[0] = first.lowerBound + count..<first.upperBound
             }
-            wanted = 0
+            if ranges[0].isEmpty { ranges.removeFirst() }
+            rows -= count
+            bytes -= size
+            if count < most { break }
         }
         return taken
     }
