@@ -29,7 +29,10 @@ package struct DataFolderCheck: Sendable {
     package func names() throws -> [String] { try DataFolderFiles(folder: folder).names() }
 
     /// Looks through one database, its attachments and its view indexes.
-    package func check(_ name: String) -> Report {
+    ///
+    /// - Parameter comparesRows: Each index of a view is built once more, in the folder for temporary files, and its rows
+    ///   are compared; that takes the longest.
+    package func check(_ name: String, comparesRows: Bool = true) -> Report {
         let files = DataFolderFiles(folder: folder)
         var documents = 0
         var deleted = 0
@@ -50,9 +53,13 @@ package struct DataFolderCheck: Sendable {
         }
         var indexes = 0
         do {
-            for path in try files.views(name) {
+            let paths = try files.views(name)
+            let checks = comparesRows && !paths.isEmpty ? try Self.indexChecks(files.database(name)) : [:]
+            for path in paths {
                 indexes += 1
-                problems += Self.checkIndex(path, files: files, name: name, atLeast: sequence)
+                let signature = path.split(separator: "/").last?.dropLast(3) ?? ""
+                problems += Self.checkIndex(
+                    path, files: files, name: name, atLeast: sequence, rows: checks[String(signature)])
             }
         } catch {
             problems.append("\(error)")
@@ -60,15 +67,35 @@ package struct DataFolderCheck: Sendable {
         return Report(name: name, documents: documents, deleted: deleted, indexes: indexes, problems: problems)
     }
 
-    private static func checkIndex(_ path: String, files: DataFolderFiles, name: String, atLeast sequence: Int)
-        -> [String]
-    {
+    /// How the rows of each index are looked at, by its signature. An index that no design document has any more is not
+    /// among them.
+    private static func indexChecks(_ path: String) throws -> [String: ViewIndexCheck] {
+        let database = try openReader(path)
+        let (designs, isPartitioned) = try database.read { database in
+            let rows = DocumentRows(database: database)
+            return (try rows.designDocuments(), try DatabaseSettings(reading: database).isPartitioned)
+        }
+        var checks: [String: ViewIndexCheck] = [:]
+        for design in designs {
+            let definitions = ViewDefinitions(design, inPartitioned: isPartitioned)
+            let others = checks[definitions.signature]?.designs ?? []
+            checks[definitions.signature] = ViewIndexCheck(
+                designs: others + [design], definitions: definitions, database: database)
+        }
+        return checks
+    }
+
+    private static func checkIndex(
+        _ path: String, files: DataFolderFiles, name: String, atLeast sequence: Int, rows: ViewIndexCheck?
+    ) -> [String] {
         do {
             var lines: [String] = []
             var reached = 0
             try reading(path) { database in
                 lines = try String.fetchAll(database, sql: "PRAGMA integrity_check(5)").filter { $0 != "ok" }
-                if lines.isEmpty { reached = try Int.fetchOne(database, sql: "SELECT sequence FROM header") ?? 0 }
+                guard lines.isEmpty else { return }
+                reached = try Int.fetchOne(database, sql: "SELECT sequence FROM header") ?? 0
+                if let rows, reached > 0 { lines += try rows.problems(database) }
             }
             if reached > sequence {
                 // The server may have gone on since the database was read.
@@ -85,12 +112,16 @@ package struct DataFolderCheck: Sendable {
     }
 
     private static func reading(_ path: String, _ body: (Database) throws -> Void) throws {
+        let queue = try openReader(path)
+        try queue.read(body)
+        try queue.close()
+    }
+
+    private static func openReader(_ path: String) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.readonly = true
         configuration.busyMode = .timeout(10)
-        let queue = try DatabaseQueue(path: path, configuration: configuration)
-        try queue.read(body)
-        try queue.close()
+        return try DatabaseQueue(path: path, configuration: configuration)
     }
 }
 

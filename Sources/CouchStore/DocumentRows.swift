@@ -108,4 +108,14 @@ struct DocumentRows {
     }
 
     func updateSequence() throws -> Int { try DatabaseState(reading: database).sequence }
+
+    /// The design documents that are not deleted, in the order of their ids.
+    func designDocuments() throws -> [DesignDocument] {
+        var query = AllDocumentsQuery(limit: Int.max)
+        query.startKey = "_design/"
+        query.endKey = "_design0"
+        query.inclusiveEnd = false
+        query.includesBodies = true
+        return try all(query).documents.compactMap { DesignDocument($0.document()) }
+    }
 }

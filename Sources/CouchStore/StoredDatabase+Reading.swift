@@ -66,14 +66,7 @@ extension StoredDatabase {
         try core.refuseWhenClosed()
         let (generation, kept) = core.published.withLock { ($0.designGeneration, $0.designs) }
         if let kept, kept.generation == generation { return kept.documents }
-        let documents = try await core.read { rows in
-            var query = AllDocumentsQuery(limit: Int.max)
-            query.startKey = "_design/"
-            query.endKey = "_design0"
-            query.inclusiveEnd = false
-            query.includesBodies = true
-            return try rows.all(query).documents.compactMap { DesignDocument($0.document()) }
-        }
+        let documents = try await core.read { try $0.designDocuments() }
         // Read after the generation was: the documents are of that one or later, so at worst they are read again.
         core.published.withLock { $0.designs = (generation, documents) }
         return documents

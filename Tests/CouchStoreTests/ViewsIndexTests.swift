@@ -1,6 +1,8 @@
 import CouchDocument
 import CouchStore
 import Foundation
+import Logging
+import Synchronization
 import Testing
 
 @Suite("View indexes")
@@ -62,6 +64,52 @@ struct ViewsIndexTests {
         #expect(try await second.rows(Self.todo) == ["null 3"])
         try await second.views.removeAll()
         #expect(!FileManager.default.fileExists(atPath: first.folder))
+    }
+
+    @Test("a document that moves behind the end of a long pass while it runs has its row all the same")
+    func movedWhileReading() async throws {
+        let log = try MovingLog((0..<1600).map { "{\"_id\":\"d\($0)\",\"n\":\($0)}" })
+        let folder = NSTemporaryDirectory() + "views-" + UUID().uuidString
+        let views = ViewIndexes(folder: folder, source: log, logger: Logger(label: "test"))
+        let design = DesignDocument(map: "function (doc) { emit(doc.n, null) }")
+        func moving(_ first: String, _ second: String) async throws -> ViewResult {
+            log.moves = [first, second]
+            let result = try await views.query(design: design, view: "v", ViewIndexQuery())
+            #expect(log.moves == [])
+            return result
+        }
+        // An index that is made, and one that catches up by many pages.
+        #expect(try await moving("d1500", "d1599").rows.count == 1600)
+        for number in 0..<1600 { try log.put("d\(number)", number + 1) }
+        let found = try await moving("d1400", "d1598")
+        #expect(found.rows.count == 1600)
+        #expect(
+            found.rows.filter { $0.id == "d1400" || $0.id == "d1598" }.map { String(decoding: $0.key, as: UTF8.self) }
+                == ["-1", "-1"])
+        try await views.removeAll()
+    }
+
+    @Test("compaction makes the file of an index small again and leaves its rows, also while they are read and changed")
+    func compaction() async throws {
+        let text = String(repeating: "x", count: 500)
+        func document(_ number: Int) -> String { "{\"_id\":\"t\(number)\",\"lock\":0,\"kind\":\"\(text)\",\"n\":1}" }
+        try await ViewBench.run((0..<3000).map(document)) { bench in
+            try await bench.expect(Self.todo, gives: ["null 3000"])
+            for number in 0..<2900 { bench.log.delete("t\(number)") }
+            try await bench.expect(Self.todo, gives: ["null 100"])
+            let before = try await bench.views.information(design: Self.todo).sizes.file
+            async let compacting: Void = bench.views.compact(design: Self.todo)
+            try bench.log.put(document(5000))
+            try await bench.expect(Self.todo, gives: ["null 101"])
+            try await compacting
+            try await bench.views.compact(design: Self.todo)
+            let after = try await bench.views.information(design: Self.todo)
+            #expect(after.sizes.file < before / 4, "\(before) bytes, then \(after.sizes.file)")
+            #expect(!after.isCompacting)
+            try await bench.expect(Self.todo, gives: ["null 101"])
+            let ids = try await bench.page(Self.todo) { $0.reduce = false }.rows.compactMap(\.id)
+            #expect(Set(ids) == Set((2900..<3000).map { "t\($0)" } + ["t5000"]))
+        }
     }
 
     @Test("a damaged index file is built anew")
@@ -198,5 +246,29 @@ struct SeededGenerator: RandomNumberGenerator {
         value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
         value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
         return value ^ value >> 31
+    }
+}
+
+/// A log in which documents move to its end while it is read: one each time that a page after the first is.
+private final class MovingLog: ViewSource {
+    private let log: DocumentLog
+    /// Protects the ids of the documents that are still to move.
+    private let waiting = Mutex<[String]>([])
+
+    init(_ documents: [String]) throws { log = try DocumentLog(documents) }
+
+    var moves: [String] {
+        get { waiting.withLock { $0 } }
+        set { waiting.withLock { $0 = newValue } }
+    }
+
+    func put(_ id: String, _ number: Int) throws { try log.put("{\"_id\":\"\(id)\",\"n\":\(number)}") }
+
+    func lastSequence() -> Int { log.lastSequence() }
+
+    func changes(after first: Int, through last: Int) throws -> ViewChanges {
+        // Only a pass of many pages asks for no more than an end that it knows.
+        if last < Int.max, let id = waiting.withLock({ $0.popLast() }) { try put(id, -1) }
+        return log.changes(after: first, through: last)
     }
 }

@@ -61,8 +61,8 @@ struct ChangesRoutes: Sendable {
             for row in current {
                 rows.beginRow()
                 rows.text.raw(row.json)
+                if rows.isFull { try await rows.flush(to: &writer) }
             }
-            if rows.isFull { try await rows.flush(to: &writer) }
             page = try await feed.nextPage()
         }
         rows.text.raw("\n],\n\"last_seq\":")
@@ -123,7 +123,13 @@ struct ChangesRoutes: Sendable {
         reading: while true {
             while let page = try await feed.nextPage() {
                 var lines: [UInt8] = []
-                for row in page { text.write(row, to: &lines) }
+                for row in page {
+                    text.write(row, to: &lines)
+                    if lines.count >= RowWriter.enough {
+                        try await writer.write(ByteBuffer(bytes: lines))
+                        lines.removeAll(keepingCapacity: true)
+                    }
+                }
                 if !lines.isEmpty { try await writer.write(ByteBuffer(bytes: lines)) }
             }
             if feed.left == 0 { break }

@@ -6,7 +6,7 @@ import NIOCore
 struct RowWriter: Sendable {
     var text = JSONWriter()
     private var isFirst = true
-    private static let enough = 64 << 10
+    static let enough = 64 << 10
     /// Bytes of documents that are read at once for one answer, however slowly its client takes it.
     static let mostPageBytes = 1 << 20
 

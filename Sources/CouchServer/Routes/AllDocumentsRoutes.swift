@@ -82,7 +82,7 @@ struct AllDocumentsRoutes: Sendable {
         query.isDescending = options.isDescending
         query.skip = options.skip
         query.includesBodies = options.includesDocuments
-        query.mostBytes = RowWriter.mostPageBytes
+        query.mostBytes = RowWriter.enough
         query.wantsOffset = true
         query.startKey = options.startKey == nil ? options.startKeyDocumentID : options.startKey?.stringValue
         query.endKey = options.endKey?.stringValue

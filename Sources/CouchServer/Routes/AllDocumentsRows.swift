@@ -21,6 +21,8 @@ struct AllDocumentsRows: Sendable {
 
     private let database: StoredDatabase
     private var rest: Rest
+    /// The first page is kept while the answer lasts.
+    private var isFirst = true
 
     /// The documents of a range of ids, at most `limit` of them.
     init(_ query: AllDocumentsQuery, limit: Int, of database: StoredDatabase) {
@@ -56,6 +58,7 @@ struct AllDocumentsRows: Sendable {
         if limit <= 0 { return nil }
         var query = range
         query.limit = min(limit, Self.mostRows)
+        query.mostBytes = RowWriter.mostPageBytes
         let page = try await database.allDocuments(query)
         if let last = page.documents.last { query.startKey = last.id }
         rest = .range(query, limit: page.hasMore ? limit - page.documents.count : 0)
@@ -69,8 +72,10 @@ struct AllDocumentsRows: Sendable {
             return !isDesign || text.hasPrefix("_design/") ? text : nil
         }
         let page = keys.prefix(Self.mostRows)
+        let bytes = isFirst ? RowWriter.enough : RowWriter.mostPageBytes
+        isFirst = false
         var found = try await database.read(
-            ids: page.compactMap(id), upTo: RowWriter.mostPageBytes, withBodies: withBodies)[...]
+            ids: page.compactMap(id), upTo: bytes, withBodies: withBodies)[...]
         var rows: [Row] = []
         for key in page {
             if id(key) == nil {

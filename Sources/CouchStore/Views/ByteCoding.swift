@@ -38,8 +38,10 @@ struct ByteReader {
         return Int(bitPattern: value)
     }
 
+    /// The next so many bytes, or what is left: a length that can not be is one of a damaged file.
     mutating func take(_ count: Int) -> Range<Int> {
-        let range = position..<min(position + count, bytes.count)
+        let left = bytes.count - position
+        let range = position..<position + (count < 0 || count > left ? left : count)
         position = range.upperBound
         return range
     }

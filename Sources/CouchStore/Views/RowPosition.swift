@@ -25,9 +25,9 @@ enum RowPosition {
     }
 
     /// The id in a position whose collation key is `sortLength` bytes long.
-    static func id(in position: ArraySlice<UInt8>, sortLength: Int) -> String {
+    static func id(in position: ArraySlice<UInt8>, sortLength: Int, hasOrdinal: Bool = true) -> String {
         let start = position.startIndex + sortLength
-        let escaped = position[start..<max(start, position.endIndex - ordinalSize - 2)]
+        let escaped = position[start..<max(start, position.endIndex - (hasOrdinal ? ordinalSize : 0) - 2)]
         if !escaped.contains(0) { return String(decoding: escaped, as: UTF8.self) }
         var text: [UInt8] = []
         var isAfterZero = false

@@ -77,7 +77,8 @@ final class TreeNode {
                     reductions.append(bytes[reader.take(length)])
                 }
                 children.append(Child(id: id, count: rows, size: size, first: first, reductions: reductions))
-                count += rows
+                // A damaged file may say anything.
+                count &+= rows
             }
         }
     }
