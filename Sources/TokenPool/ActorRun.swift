@@ -109,10 +109,11 @@ public struct ActorRun: Sendable {
             if held.nextEvent > now { try await Task.sleep(for: held.nextEvent - now) }
             guard held.handle(.tick(now: pool.clock.now())) != .stopWork else { return }
             do {
-                guard case .renewed(let renewed)? = try await pool.renew([claim], for: limits.lease).first else {
-                    return
+                switch try await pool.renew([claim], for: limits.lease).first {
+                case .renewed(let renewed): _ = held.handle(.renewed(until: renewed.lease.until))
+                case .failed(let error): throw error
+                case .lost, nil: return
                 }
-                _ = held.handle(.renewed(until: renewed.lease.until))
             } catch let error as CouchDBError where error.isUncertain || error.code == .tooManyRequests {
                 if held.handle(.renewalFailed(now: pool.clock.now())) == .stopWork { return }
             }

@@ -69,6 +69,8 @@ extension Pool {
     private func lock(_ tokens: [Token], as worker: WorkerIdentity, lease length: Duration) async throws
         -> [ClaimedToken]
     {
+        // Asked before anything is written: what is held must not be lost to a question.
+        let isReplicated = try await cluster.isReplicated(database)
         let now = clock.now()
         let claims = tokens.map { token in
             let lease = Lease(
@@ -83,9 +85,12 @@ extension Pool {
             outcomes = try await database.bulkSave(claims.map(\.token.document))
         } catch let error as CouchDBError where error.isUncertain {
             // The locks may be written although the answer was lost; else these tokens would wait for their lease to lapse.
-            return try await recover(claims, after: error)
+            logger.debug("claim unanswered", metadata: ["error": "\(error)"])
+            let held = try await written(claims)
+            return isReplicated ? try await confirmed(held) : held
         }
         var claimed: [ClaimedToken] = []
+        var weak: [ClaimedToken] = []
         var unsure: [ClaimedToken] = []
         var failure: CouchDBError?
         for (claim, outcome) in zip(claims, outcomes) {
@@ -93,24 +98,37 @@ extension Pool {
             case .saved(_, let revision, let accepted):
                 var claim = claim
                 claim.token = claim.token.saved(as: revision)
-                if accepted { unsure.append(claim) } else { claimed.append(claim) }
+                if accepted { weak.append(claim) } else { claimed.append(claim) }
+            case .failed(_, let error) where error.code == .conflict: break
             case .failed(_, let error):
-                if error.code != .conflict { failure = failure ?? error }
+                failure = failure ?? error
+                if error.isUncertain { unsure.append(claim) }
             }
         }
-        // What is held is held, whatever became of the others.
+        if !weak.isEmpty { await giveBack(weak, reason: "too few copies took the claim") }
         if let failure {
-            guard !claimed.isEmpty || !unsure.isEmpty else { throw failure }
+            if !unsure.isEmpty { claimed += await recover(unsure) }
+            // What is held is held, whatever became of the others.
+            guard !claimed.isEmpty || !weak.isEmpty else { throw failure }
             logger.warning("some tokens can not be claimed", metadata: ["error": "\(failure)"])
         }
-        if !unsure.isEmpty { try await release(unsure, reason: "too few copies took the claim") }
-        guard !claimed.isEmpty, try await cluster.isReplicated(database) else { return claimed }
-        return try await confirm(claimed)
+        return isReplicated ? try await confirmed(claimed) : claimed
     }
 
-    /// Finds out which of the locks were written.
-    private func recover(_ claims: [ClaimedToken], after error: CouchDBError) async throws -> [ClaimedToken] {
-        logger.debug("claim unanswered", metadata: ["error": "\(error)"])
+    /// Finds out which of the locks were written, where a row of the answer said only that something went wrong.
+    private func recover(_ claims: [ClaimedToken]) async -> [ClaimedToken] {
+        do {
+            return try await written(claims)
+        } catch {
+            logger.warning(
+                "tokens may wait for a lease that nobody holds",
+                metadata: ["tokens": "\(claims.count)", "error": "\(error)"])
+            return []
+        }
+    }
+
+    /// Reads which of the locks were written.
+    private func written(_ claims: [ClaimedToken]) async throws -> [ClaimedToken] {
         let current = try await database.documents(claims.map(\.token.id))
         return zip(claims, current).compactMap { claim, document in
             guard let token = document.map(Token.init), claim.isHeld(in: token) else { return nil }
@@ -120,12 +138,28 @@ extension Pool {
         }
     }
 
+    /// Hands back claims that do not count. What can not be handed back waits for its lease: no reason to lose others.
+    private func giveBack(_ claims: [ClaimedToken], reason: String) async {
+        do { _ = try await release(claims, reason: reason) } catch {
+            logger.warning(
+                "tokens wait for their leases to end",
+                metadata: ["tokens": "\(claims.count)", "reason": "\(reason)", "error": "\(error)"])
+        }
+    }
+
     /// Reads claims back with their conflicts and keeps those that nobody else was told to have as well.
     ///
     /// With a conflict all claimants step back: the one with the older lease puts its branch back to todo, the others
     /// delete theirs, so one branch stays.
-    private func confirm(_ claims: [ClaimedToken]) async throws -> [ClaimedToken] {
-        let current = try await database.documents(claims.map(\.token.id), conflicts: true)
+    private func confirmed(_ claims: [ClaimedToken]) async throws -> [ClaimedToken] {
+        guard !claims.isEmpty else { return [] }
+        let current: [Document?]
+        do {
+            current = try await database.documents(claims.map(\.token.id), conflicts: true)
+        } catch {
+            await giveBack(claims, reason: "the claim could not be read back")
+            throw error
+        }
         var confirmed: [ClaimedToken] = []
         for (claim, document) in zip(claims, current) {
             guard let document else { continue }
@@ -135,7 +169,11 @@ extension Pool {
                 claim.token.revision = document.revision
                 confirmed.append(claim)
             } else {
-                try await stepBack(claim, winner: document)
+                do { try await stepBack(claim, winner: document) } catch {
+                    logger.warning(
+                        "stepping back from a token failed; a janitor will sort it out",
+                        metadata: ["token": "\(claim.token.id)", "error": "\(error)"])
+                }
             }
         }
         return confirmed

@@ -3,16 +3,21 @@ import CouchDocument
 
 extension Pool {
     /// How the renewal of a claim went.
-    public enum Renewal: Hashable, Sendable {
+    public enum Renewal: Sendable {
         /// The lease has its new end.
         case renewed(ClaimedToken)
         /// Somebody else moved the token on; theirs, or `nil` when it was deleted.
         case lost(Token?)
+        /// The server did not take this one; the claim may still hold the token.
+        case failed(any Error)
     }
 
     /// Renews the leases of these claims, all in one request, and answers in their order.
     ///
-    /// A change by somebody else that left the lease alone is taken over and the renewal written again.
+    /// A change by somebody else that left the lease alone is taken over and the renewal written again. A token that the
+    /// server refuses keeps no other from being renewed.
+    ///
+    /// - Throws: When the request failed as a whole.
     public func renew(_ claims: [ClaimedToken], for length: Duration = .seconds(300)) async throws -> [Renewal] {
         try await write(claims) { claim, token in
             var lease = claim.lease
@@ -20,13 +25,13 @@ extension Pool {
             token.pool.lease = lease
         }.map { outcome, claim in
             switch outcome {
-            case .saved(let token):
+            case .success(.saved(let token)):
                 var claim = claim
                 claim.token = token
                 claim.lease = token.pool.lease ?? claim.lease
                 return .renewed(claim)
-            case .superseded(let current):
-                return .lost(current)
+            case .success(.superseded(let current)): return .lost(current)
+            case .failure(let error): return .failed(error)
             }
         }
     }
@@ -40,7 +45,19 @@ extension Pool {
     }
 
     /// Writes several results in one request and answers in their order.
+    ///
+    /// - Throws: What was wrong with the first that the server refused; all others are written by then. Calling again with
+    ///   the same results does no harm.
     public func finish(_ results: [(claim: ClaimedToken, result: TokenResult)]) async throws -> [SaveOutcome] {
+        try await finishEach(results).map { try $0.get() }
+    }
+
+    /// Writes several results in one request, and says of each what became of it.
+    ///
+    /// - Throws: When the request failed as a whole.
+    package func finishEach(
+        _ results: [(claim: ClaimedToken, result: TokenResult)]
+    ) async throws -> [Result<SaveOutcome, any Error>] {
         let byLease = Dictionary(
             results.map { ($0.claim.lease.id, $0.result) }, uniquingKeysWith: { first, _ in first })
         return try await write(results.map(\.claim)) { claim, token in
@@ -49,6 +66,8 @@ extension Pool {
     }
 
     /// Hands claims back unfinished, as if they had not been tried but for `scrub_count` and the history.
+    ///
+    /// - Throws: What was wrong with the first that the server refused; all others are handed back by then.
     @discardableResult
     public func release(_ claims: [ClaimedToken], reason: String? = nil) async throws -> [SaveOutcome] {
         let now = clock.now()
@@ -57,7 +76,7 @@ extension Pool {
                 Attempt(
                     lease: claim.lease.id, worker: claim.worker.name, host: claim.worker.hostname,
                     started: Timestamp(seconds: claim.lease.since), ended: now, outcome: .released, reason: reason))
-        }.map(\.outcome)
+        }.map { try $0.outcome.get() }
     }
 
     /// Ends a claim as PiCaS' `Task.error` does: the token is given up, with a message, however many tries it had left.
@@ -70,7 +89,7 @@ extension Pool {
                     lease: claim.lease.id, worker: claim.worker.name, host: claim.worker.hostname,
                     started: Timestamp(seconds: claim.lease.since), ended: now, outcome: .failed, reason: message))
             token.giveUp(message, at: now)
-        }[0].outcome
+        }[0].outcome.get()
     }
 
     /// Puts a token back whoever holds it, as PiCaS' `Task.scrub` does.
@@ -115,49 +134,56 @@ extension Pool {
     /// Writes a change of each claim's token on the claim's revision, in one request.
     ///
     /// Where somebody else wrote meanwhile, the token is read: still ours, so the change is made on theirs and written
-    /// again; already with our result, so an earlier answer was lost; or else superseded.
+    /// again; already with our result, so an earlier answer was lost; or else superseded. Each row stands for itself.
+    ///
+    /// - Throws: When the first request failed as a whole.
     private func write(_ claims: [ClaimedToken], _ change: (ClaimedToken, inout Token) -> Void) async throws
-        -> [(outcome: SaveOutcome, claim: ClaimedToken)]
+        -> [(outcome: Result<SaveOutcome, any Error>, claim: ClaimedToken)]
     {
-        var outcomes = [SaveOutcome?](repeating: nil, count: claims.count)
+        var outcomes = [Result<SaveOutcome, any Error>?](repeating: nil, count: claims.count)
         var pending = claims.indices.map { (index: $0, token: claims[$0].token) }
-        for _ in 0..<Self.patience where !pending.isEmpty {
-            let changed = pending.map { index, token in
-                var token = token
-                change(claims[index], &token)
-                return token
-            }
-            let answers = try await database.bulkSave(changed.map(\.document))
-            var conflicting: [Int] = []
-            for (position, answer) in answers.enumerated() {
-                switch answer {
-                case .saved(_, let revision, _):
-                    outcomes[pending[position].index] = .saved(changed[position].saved(as: revision))
-                case .failed(_, let error):
-                    guard error.code == .conflict else { throw error }
-                    conflicting.append(pending[position].index)
+        for round in 0..<Self.patience where !pending.isEmpty {
+            do {
+                let changed = pending.map { index, token in
+                    var token = token
+                    change(claims[index], &token)
+                    return token
                 }
-            }
-            pending = []
-            guard !conflicting.isEmpty else { break }
-            let current = try await database.documents(conflicting.map { claims[$0].token.id })
-            for (index, document) in zip(conflicting, current) {
-                let token = document.map(Token.init)
-                if let token, claims[index].isHeld(in: token) {
-                    pending.append((index, token))
-                } else if let token, claims[index].isFinished(in: token) {
-                    outcomes[index] = .saved(token)
-                } else {
-                    outcomes[index] = .superseded(token)
+                let answers = try await database.bulkSave(changed.map(\.document))
+                var conflicting: [Int] = []
+                for (position, answer) in answers.enumerated() {
+                    let index = pending[position].index
+                    switch answer {
+                    case .saved(_, let revision, _):
+                        outcomes[index] = .success(.saved(changed[position].saved(as: revision)))
+                    case .failed(_, let error) where error.code == .conflict: conflicting.append(index)
+                    case .failed(_, let error): outcomes[index] = .failure(error)
+                    }
                 }
+                pending = conflicting.map { ($0, claims[$0].token) }
+                guard !conflicting.isEmpty else { break }
+                let current = try await database.documents(conflicting.map { claims[$0].token.id })
+                pending = []
+                for (index, document) in zip(conflicting, current) {
+                    let token = document.map(Token.init)
+                    if let token, claims[index].isHeld(in: token) {
+                        pending.append((index, token))
+                    } else if let token, claims[index].isFinished(in: token) {
+                        outcomes[index] = .success(.saved(token))
+                    } else {
+                        outcomes[index] = .success(.superseded(token))
+                    }
+                }
+            } catch  where round > 0 || outcomes.contains(where: { $0 != nil }) {
+                // What the first request brought is known; only the others are in doubt.
+                for (index, _) in pending { outcomes[index] = .failure(error) }
+                break
             }
         }
-        return try zip(outcomes, claims).map { outcome, claim in
-            guard let outcome else {
-                throw PoolError(
-                    .contended, "writing token \"\(claim.token.id)\": others changed it each time; try again")
-            }
-            return (outcome, claim)
+        return zip(outcomes, claims).map { outcome, claim in
+            let contended = PoolError(
+                .contended, "writing token \"\(claim.token.id)\": others changed it each time; try again")
+            return (outcome ?? .failure(contended), claim)
         }
     }
 }

@@ -35,9 +35,9 @@ final class WorkProgress: Sendable {
             case .claimed(let ids):
                 state.hasBegun = true
                 emit(&state, ["event": "claimed", "tokens": .array(ids.map(JSON.string))], nil)
-            case .started(let id):
+            case .started(let id, let lease):
                 state.running.insert(id)
-                emit(&state, ["event": "started", "token": .string(id)], nil)
+                emit(&state, ["event": "started", "token": .string(id), "lease": .string(lease)], nil)
             case .ended(let id, let outcome, let code, let time, let retries):
                 state.running.remove(id)
                 if outcome == .done {
@@ -58,10 +58,11 @@ final class WorkProgress: Sendable {
                         "exit_code": code.map(JSON.integer) ?? .null, "seconds": JSON.double(seconds) ?? 0,
                         "retries": .bool(retries),
                     ], isTerminal && outcome == .done ? nil : text + String(format: " (%.1f s)", seconds))
-            case .superseded(let id, let kept):
+            case .superseded(let id, let lease, let kept):
                 state.running.remove(id)
                 emit(
-                    &state, ["event": "superseded", "token": .string(id), "kept": .bool(kept)],
+                    &state,
+                    ["event": "superseded", "token": .string(id), "lease": .string(lease), "kept": .bool(kept)],
                     "\(Output.printable(id)): another worker was faster; this result is \(kept ? "kept as an attachment" : "dropped")"
                 )
             case .released(let id):

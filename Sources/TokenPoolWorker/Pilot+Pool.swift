@@ -95,6 +95,9 @@ extension Pilot {
                 case .lost:
                     if shared.withLock({ $0.controls[claim.lease.id] == nil }) { settle([claim.lease.id]) }
                     inbox.yield(.lost(lease: claim.lease.id))
+                case .failed(let error):
+                    trouble("renewing the lease of token \"\(claim.token.id)\" failed: \(error)")
+                    inbox.yield(.renewalFailed(leases: [claim.lease.id]))
                 }
             }
             noteContact()

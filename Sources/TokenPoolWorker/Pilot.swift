@@ -186,7 +186,7 @@ public final class Pilot: Service {
                 shared.controls[claim.lease.id] = control
                 return control
             }
-            tell(.started(token: claim.token.id))
+            tell(.started(token: claim.token.id, lease: claim.lease.id))
             group.addTask { await self.run(control, runner, reporter) }
         case .terminate(let lease, let reason): shared.withLock { $0.controls[lease] }?.terminate(reason)
         case .kill(let lease): shared.withLock { $0.controls[lease] }?.kill()
@@ -249,7 +249,7 @@ public final class Pilot: Service {
                         time: report.result.ended - report.result.started, retries: retries))
             }
             if token.state == .done || token.state == .error { await freeDependents(of: id, token.pool.set) }
-        case .superseded(let kept): tell(.superseded(token: id, kept: kept))
+        case .superseded(let kept): tell(.superseded(token: id, lease: lease, kept: kept))
         case .failed(let error, let reason):
             noteLeft(because: error)
             trouble(reason)

@@ -49,12 +49,12 @@ public struct PilotOptions: Sendable {
 public enum PilotNews: Sendable {
     /// These tokens are held now.
     case claimed([String])
-    /// A token's command starts.
-    case started(token: String)
+    /// A token's command starts, under that lease.
+    case started(token: String, lease: String)
     /// A token's try is over and written; whether the token goes back to the pool.
     case ended(token: String, outcome: Attempt.Outcome, exitCode: Int?, time: Duration, retries: Bool)
-    /// Somebody else moved a token on; whether its result was kept as an attachment.
-    case superseded(token: String, kept: Bool)
+    /// Somebody else moved a token on; whether its result was kept as attachment `attempt-<lease>.json`.
+    case superseded(token: String, lease: String, kept: Bool)
     /// A token was handed back unfinished.
     case released(token: String)
     /// A sweep brought tokens back.

@@ -110,10 +110,11 @@ struct Reporter: Sendable {
             do {
                 if needed > lease || !isFirst {
                     let held = claim
-                    guard case .renewed(let renewed)? = try await pool.renew([held], for: needed).first else {
-                        return .superseded
+                    switch try await pool.renew([held], for: needed).first {
+                    case .renewed(let renewed): claim = renewed
+                    case .failed(let error): throw error
+                    case .lost, nil: return .superseded
                     }
-                    claim = renewed
                 }
                 isFirst = false
                 let revision = try await pool.database.putAttachment(

@@ -9,6 +9,9 @@ actor ResultWriter {
         let claim: ClaimedToken
         let result: TokenResult
         let answer: CheckedContinuation<Result<SaveOutcome, any Error>, Never>
+        /// When the server first refused this one alone, and how long to wait before it is tried again.
+        var refused: Timestamp?
+        var pause = Duration.milliseconds(100)
         var size: Int { result.attachments.reduce(1000) { $0 + $1.bytes.count } }
     }
 
@@ -16,6 +19,8 @@ actor ResultWriter {
     private let patience: Patience
     private var pending: [Pending] = []
     private var writing: Task<Void, Never>?
+    private var pauses: [Int: Task<Void, any Error>] = [:]
+    private var nextPause = 0
     private var isAbandoned = false
     private static let batchLimit = 256
     private static let batchBytes = 8 << 20
@@ -28,16 +33,21 @@ actor ResultWriter {
     /// Writes a result, again and again while the server is not heard of.
     func write(_ result: TokenResult, of claim: ClaimedToken) async throws -> SaveOutcome {
         try await withCheckedContinuation { continuation in
-            pending.append(Pending(claim: claim, result: result, answer: continuation))
-            if writing == nil { writing = Task { await writeAll() } }
-            if isAbandoned { writing?.cancel() }
+            enqueue(Pending(claim: claim, result: result, answer: continuation))
         }.get()
+    }
+
+    private func enqueue(_ entry: Pending) {
+        pending.append(entry)
+        if writing == nil { writing = Task { await writeAll() } }
+        if isAbandoned { writing?.cancel() }
     }
 
     /// Cuts what is under way short: every result that is not written yet fails.
     func abandon() {
         isAbandoned = true
         writing?.cancel()
+        for pause in pauses.values { pause.cancel() }
     }
 
     private func writeAll() async {
@@ -57,14 +67,44 @@ actor ResultWriter {
     private func write(_ batch: [Pending]) async {
         do {
             let outcomes = try await patience.retrying { [pool] in
-                try await pool.finish(batch.map { ($0.claim, $0.result) })
+                try await pool.finishEach(batch.map { ($0.claim, $0.result) })
             }
-            for (entry, outcome) in zip(batch, outcomes) { entry.answer.resume(returning: .success(outcome)) }
+            for (entry, outcome) in zip(batch, outcomes) {
+                if case .failure(let error as CouchDBError) = outcome, error.isPassing {
+                    tryAgain(entry, after: error)
+                } else {
+                    entry.answer.resume(returning: outcome)
+                }
+            }
         } catch  where batch.count > 1 {
             // One of them is at fault; each for itself, and what was written already is recognised.
             for entry in batch { await write([entry]) }
         } catch {
             batch[0].answer.resume(returning: .failure(error))
+        }
+    }
+
+    /// Tries one that the server could not take just now again after a pause, while others go on.
+    private func tryAgain(_ entry: Pending, after error: CouchDBError) {
+        var entry = entry
+        let since = entry.refused ?? pool.clock.now()
+        guard !isAbandoned, patience.allowsRetry(since: since) else {
+            entry.answer.resume(returning: .failure(error))
+            return
+        }
+        let (pause, number) = (entry.pause, nextPause)
+        entry.refused = since
+        entry.pause = min(pause * 2, .seconds(10))
+        nextPause += 1
+        let waiting = Task { [patience] in try await patience.pause(pause) }
+        pauses[number] = waiting
+        Task { [entry] in
+            let outcome = await waiting.result
+            pauses[number] = nil
+            switch outcome {
+            case .success: enqueue(entry)
+            case .failure: entry.answer.resume(returning: .failure(error))
+            }
         }
     }
 }

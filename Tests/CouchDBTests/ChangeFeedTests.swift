@@ -1,4 +1,5 @@
 import CouchDocument
+import TestSupport
 import Testing
 
 @testable import CouchDB

@@ -1,5 +1,6 @@
 import CouchDocument
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CouchDB

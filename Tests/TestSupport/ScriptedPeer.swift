@@ -8,14 +8,14 @@ import Synchronization
 
 /// A server that does exactly what a script says, for faults that no real server shows on demand. It speaks just enough
 /// HTTP to read a request; the answer is the script's bytes.
-final class ScriptedPeer: Sendable {
+package final class ScriptedPeer: Sendable {
     /// Where it listens.
-    let url: String
+    package let url: String
     private let listener: Int32
     private let path: String?
 
     /// Runs the script for every connection, on a thread of its own each.
-    init(_ script: @escaping @Sendable (PeerConnection) -> Void) {
+    package init(_ script: @escaping @Sendable (PeerConnection) -> Void) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -33,7 +33,7 @@ final class ScriptedPeer: Sendable {
     }
 
     /// The same on a unix socket.
-    init(unixSocket path: String, _ script: @escaping @Sendable (PeerConnection) -> Void) {
+    package init(unixSocket path: String, _ script: @escaping @Sendable (PeerConnection) -> Void) {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -79,7 +79,7 @@ private final class ThreadBody {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
-private func startThread(_ body: @escaping @Sendable () -> Void) {
+package func startThread(_ body: @escaping @Sendable () -> Void) {
     var thread = pthread_t()
     let pointer = Unmanaged.passRetained(ThreadBody(body)).toOpaque()
     pthread_create(
@@ -92,21 +92,27 @@ private func startThread(_ body: @escaping @Sendable () -> Void) {
 }
 
 /// A request as the peer saw it.
-struct PeerRequest: Sendable {
-    let line: String
-    let headers: [String]
-    let body: [UInt8]
+package struct PeerRequest: Sendable {
+    package let line: String
+    package let headers: [String]
+    package let body: [UInt8]
 
-    func header(_ name: String) -> String? {
+    package init(line: String, headers: [String], body: [UInt8]) {
+        self.line = line
+        self.headers = headers
+        self.body = body
+    }
+
+    package func header(_ name: String) -> String? {
         headers.first { $0.lowercased().hasPrefix(name.lowercased() + ":") }
             .map { String($0.dropFirst(name.count + 1).drop { $0 == " " }) }
     }
 }
 
 /// One connection to a peer; used by its thread alone. It is closed when the script drops it.
-final class PeerConnection: Sendable {
+package final class PeerConnection: Sendable {
     /// 1 for the peer's first.
-    let number: Int
+    package let number: Int
     private let descriptor: Int32
     private let rest = Mutex<[UInt8]>([])
     private let blocked = Mutex<(@Sendable () -> Void)?>(nil)
@@ -116,10 +122,36 @@ final class PeerConnection: Sendable {
         self.number = number
     }
 
+    /// A connection to somebody who listens on this machine; `nil` when nobody does.
+    package init?(toPort port: Int, number: Int = 1) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        let status = withUnsafeBytes(of: &address) { bytes in
+            connect(
+                descriptor, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self),
+                socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+        self.descriptor = descriptor
+        self.number = number
+        if status != 0 { return nil }
+        var isOn: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// The bytes that come next, at most so many; none at the end.
+    package func receive(upTo count: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        bytes.removeLast(count - receive(&bytes))
+        return bytes
+    }
+
     deinit { close(descriptor) }
 
     /// Reads the next request with its body; `nil` when the client has gone.
-    func request() -> PeerRequest? {
+    package func request() -> PeerRequest? {
         guard let head = requestHead() else { return nil }
         var body: [UInt8] = []
         if let length = head.header("Content-Length").flatMap({ Int($0) }) {
@@ -129,7 +161,7 @@ final class PeerConnection: Sendable {
     }
 
     /// Reads only the head of the next request.
-    func requestHead() -> PeerRequest? {
+    package func requestHead() -> PeerRequest? {
         var text: [UInt8] = []
         while !text.ends(with: "\r\n\r\n".utf8) { guard take(1, &text) else { return nil } }
         let lines = String(decoding: text.dropLast(4), as: UTF8.self).components
@@ -137,7 +169,7 @@ final class PeerConnection: Sendable {
     }
 
     /// Reads at most so many bytes and drops them, those that came together with a head first; the number, 0 at the end.
-    func skip(_ count: Int) -> Int {
+    package func skip(_ count: Int) -> Int {
         let waiting = rest.withLock { rest in
             defer { rest.removeFirst(min(count, rest.count)) }
             return min(count, rest.count)
@@ -173,7 +205,7 @@ final class PeerConnection: Sendable {
 
     /// Sends bytes; `false` when the client has gone.
     @discardableResult
-    func send(_ bytes: some Collection<UInt8>) -> Bool {
+    package func send(_ bytes: some Collection<UInt8>) -> Bool {
         let bytes = Array(bytes)
         var sent = 0
         while sent < bytes.count {
@@ -191,7 +223,7 @@ final class PeerConnection: Sendable {
     }
 
     /// Calls this whenever the client has taken nothing for a while.
-    func whenBlocked(_ body: @escaping @Sendable () -> Void) {
+    package func whenBlocked(_ body: @escaping @Sendable () -> Void) {
         blocked.withLock { $0 = body }
         var time = timeval(tv_sec: 0, tv_usec: 300_000)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
@@ -199,11 +231,11 @@ final class PeerConnection: Sendable {
 
     /// Sends text.
     @discardableResult
-    func send(_ text: String) -> Bool { send(text.utf8) }
+    package func send(_ text: String) -> Bool { send(text.utf8) }
 
     /// Sends a complete answer with a JSON body.
     @discardableResult
-    func answer(_ status: Int, _ json: String, headers: [String] = []) -> Bool {
+    package func answer(_ status: Int, _ json: String, headers: [String] = []) -> Bool {
         let fields = headers.map { $0 + "\r\n" }.joined()
         return send(
             "HTTP/1.1 \(status) X\r\nContent-Type: application/json\r\n\(fields)Content-Length: \(json.utf8.count)\r\n\r\n"
@@ -211,17 +243,17 @@ final class PeerConnection: Sendable {
     }
 
     /// Cuts the connection with a reset.
-    func reset() {
+    package func reset() {
         var option = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 
     /// Ends the connection in order.
-    func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    package func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     /// Waits until the client closes the connection.
-    func waitForClose() { while skip(4096) > 0 {} }
+    package func waitForClose() { while skip(4096) > 0 {} }
 }
 
 extension String {
@@ -235,11 +267,12 @@ extension Array where Element == UInt8 {
 }
 
 /// What peers have seen, from all their threads.
-final class Notes<Value: Sendable>: Sendable {
+package final class Notes<Value: Sendable>: Sendable {
     private let values = Mutex<[Value]>([])
-    func add(_ value: Value) { values.withLock { $0.append(value) } }
-    var all: [Value] { values.withLock { $0 } }
+    package init() {}
+    package func add(_ value: Value) { values.withLock { $0.append(value) } }
+    package var all: [Value] { values.withLock { $0 } }
 }
 
 /// Removes a file of a test.
-func unlinkFile(_ path: String) { unlink(path) }
+package func unlinkFile(_ path: String) { unlink(path) }
