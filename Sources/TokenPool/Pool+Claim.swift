@@ -148,9 +148,6 @@ extension Pool {
     }
 
     /// Reads claims back with their conflicts and keeps those that nobody else was told to have as well.
-    ///
-    /// With a conflict all claimants step back: the one with the older lease puts its branch back to todo, the others
-    /// delete theirs, so one branch stays.
     private func confirmed(_ claims: [ClaimedToken]) async throws -> [ClaimedToken] {
         guard !claims.isEmpty else { return [] }
         let current: [Document?]
@@ -169,9 +166,11 @@ extension Pool {
                 claim.token.revision = document.revision
                 confirmed.append(claim)
             } else {
-                do { try await stepBack(claim, winner: document) } catch {
+                do {
+                    if let claim = try await settle(claim, winner: document) { confirmed.append(claim) }
+                } catch {
                     logger.warning(
-                        "stepping back from a token failed; a janitor will sort it out",
+                        "a token has several versions, which a janitor must sort out",
                         metadata: ["token": "\(claim.token.id)", "error": "\(error)"])
                 }
             }
@@ -179,25 +178,36 @@ extension Pool {
         return confirmed
     }
 
-    private func stepBack(_ claim: ClaimedToken, winner: Document) async throws {
-        var rivals: [Lease] = []
-        for revision in [winner.revision].compactMap({ $0 }) + winner.conflicts where revision != claim.token.revision {
-            if let token = try await database.documentIfPresent(claim.token.id, revision: revision).map(Token.init),
-                let lease = token.lease
-            {
-                rivals.append(lease)
+    /// Decides about a claim whose token has other versions beside ours.
+    ///
+    /// When somebody else has just claimed one of them, all claimants step back: the one with the oldest lease puts its
+    /// version back to todo, the others delete theirs. Versions that have lain there for longer are judged as janitors do,
+    /// so that they are not claimed in vain again and again: the better one stays.
+    ///
+    /// - Returns: The claim, when ours is the version that stays.
+    private func settle(_ claim: ClaimedToken, winner: Document) async throws -> ClaimedToken? {
+        guard let revision = claim.token.revision else { return nil }
+        var rivals: [Token] = []
+        for other in [winner.revision].compactMap({ $0 }) + winner.conflicts where other != revision {
+            if let version = try await database.documentIfPresent(claim.token.id, revision: other) {
+                rivals.append(Token(version))
             }
         }
-        let isOldest = rivals.allSatisfy { (claim.lease.since, claim.lease.id) < ($0.since, $0.id) }
-        if isOldest {
-            _ = try await release([claim], reason: "another worker was given the token too")
-        } else if let revision = claim.token.revision {
+        let now = clock.now()
+        let fresh = rivals.compactMap(\.lease).filter { now - Timestamp(seconds: $0.since) < ConflictRepair.calm }
+        if !fresh.isEmpty, fresh.allSatisfy({ (claim.lease.since, claim.lease.id) < ($0.since, $0.id) }) {
+            await giveBack([claim], reason: "another worker was given the token too")
+            return nil
+        }
+        let isBest = fresh.isEmpty && ConflictRepair.best(of: [claim.token] + rivals)?.revision == revision
+        for loser in isBest ? rivals.compactMap(\.revision) : [revision] {
             do {
-                try await database.delete(claim.token.id, revision: revision)
+                try await database.delete(claim.token.id, revision: loser)
             } catch CouchDBError.conflict {
-                // Somebody removed our branch already.
+                // Somebody removed that version already.
             }
         }
+        return isBest ? claim : nil
     }
 
     /// A name for a lease that nobody ever had.

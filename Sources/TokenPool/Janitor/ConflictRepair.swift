@@ -11,6 +11,8 @@ struct ConflictRepair: Hashable, Sendable {
     let kept: Token
     /// Whether ``kept`` differs from what is stored.
     let isChanged: Bool
+    /// The versions that go although their workers brought them to an end: their results are to be kept.
+    let superseded: [Token]
     /// The revisions that go.
     let removed: [Revision]
 
@@ -19,7 +21,7 @@ struct ConflictRepair: Hashable, Sendable {
 
     /// Decides between versions. `nil` while one of them is so young that its worker may still be sorting it out.
     init?(_ versions: [Token], now: Timestamp) {
-        guard versions.count > 1, let best = versions.min(by: Self.isBetter) else { return nil }
+        guard versions.count > 1, let best = Self.best(of: versions) else { return nil }
         let youngest = versions.compactMap { $0.lease?.since }.max()
         if let youngest, now - Timestamp(seconds: youngest) < Self.calm { return nil }
         var kept = best
@@ -34,7 +36,16 @@ struct ConflictRepair: Hashable, Sendable {
         if isChanged { kept.pool.history = history.sorted { ($0.ended, $0.lease) < ($1.ended, $1.lease) } }
         self.kept = kept
         removed = versions.compactMap(\.revision).filter { $0 != best.revision }
+        superseded = versions.filter { version in
+            guard version.revision != best.revision, let end = version.pool.history.last else { return false }
+            // An end that both know is the same one, written before they parted.
+            return (version.state == .done || version.state == .error)
+                && !best.pool.history.contains { $0.lease == end.lease && $0.outcome == end.outcome }
+        }
     }
+
+    /// The version that stays.
+    static func best(of versions: [Token]) -> Token? { versions.min(by: isBetter) }
 
     private static func isBetter(_ left: Token, _ right: Token) -> Bool {
         let (a, b) = (rank(left), rank(right))
@@ -92,23 +103,69 @@ extension Pool {
     }
 
     private func repair(_ id: String, _ documents: [Document], _ now: Timestamp) async throws -> Bool {
-        let losers: [Revision]
-        var changed: Token?
-        if documents[0]["lock"] != nil {
-            guard let repair = ConflictRepair(documents.map(Token.init), now: now) else { return false }
-            losers = repair.removed
-            if repair.isChanged { changed = repair.kept }
-        } else if documents[0]["type"] == "set" || documents[0]["type"] == "worker" {
+        guard documents[0]["lock"] != nil else {
+            guard documents[0]["type"] == "set" || documents[0]["type"] == "worker" else {
+                return false  // Not ours to judge.
+            }
             // The first of the row is what CouchDB shows to everybody.
-            losers = documents.dropFirst().compactMap(\.revision)
-        } else {
-            return false  // Not ours to judge.
+            return try await remove(id, documents.dropFirst().compactMap(\.revision))
         }
-        for revision in losers {
+        guard let repair = ConflictRepair(documents.map(Token.init), now: now) else { return false }
+        var kept = repair.kept
+        var isChanged = repair.isChanged
+        if !kept.pool.dropsSuperseded {
+            for loser in repair.superseded {
+                guard let result = try await result(of: loser),
+                    kept.document.attachments[result.name] == nil
+                else { continue }
+                kept.attach(result)
+                isChanged = true
+            }
+        }
+        guard isChanged else { return try await remove(id, repair.removed) }
+        // The worker that holds the version that stays, when its write meets ours, must find it alone. Nobody holds one that
+        // has ended, and there the others' results must be safe before they go.
+        let isHeld = kept.state == .locked
+        if isHeld, try await !remove(id, repair.removed) { return false }
+        guard case .saved = try await save(kept) else { return isHeld }
+        return isHeld ? true : try await remove(id, repair.removed)
+    }
+
+    /// Removes versions; whether all are gone.
+    private func remove(_ id: String, _ revisions: [Revision]) async throws -> Bool {
+        for revision in revisions {
             // Somebody else may have moved that version on: the next look sees it as it is then.
             do { try await database.delete(id, revision: revision) } catch CouchDBError.conflict { return false }
         }
-        if let changed { _ = try await save(changed) }
         return true
     }
+
+    /// What a worker left in a version that goes: its result with its small files, and the names of the larger ones.
+    private func result(of version: Token) async throws -> TokenResult.InlineAttachment? {
+        guard let end = version.pool.history.last else { return nil }
+        var record: JSONObject = [
+            "token": .string(version.id), "attempt": .integer(version.pool.attempts),
+            "revision": .string(version.revision?.description ?? ""),
+        ]
+        record.merge(end.json.objectValue ?? [:])
+        record["output"] = version.output
+        if version.uploads?.objectValue?.isEmpty == false { record["uploads"] = version.uploads }
+        if !version.errors.isEmpty { record["error"] = .array(version.errors) }
+        var large: [JSON] = []
+        for (name, stub) in version.document.attachments {
+            let length = stub["length"]?.intValue ?? 0
+            guard length <= Self.keptFileLimit else {
+                large.append(["name": .string(name), "length": .integer(length)])
+                continue
+            }
+            let body = try await database.attachment(name, of: version.id, revision: version.revision)
+            record["text:" + name] = .string(String(decoding: try await body.bytes(upTo: length), as: UTF8.self))
+        }
+        if !large.isEmpty { record["not_kept"] = .array(large) }
+        return .init(
+            name: "attempt-\(end.lease).json", contentType: "application/json", bytes: JSON.object(record).encoded())
+    }
+
+    /// Larger files of a version that goes are only named.
+    private static let keptFileLimit = 64 << 10
 }
