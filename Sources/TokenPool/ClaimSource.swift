@@ -53,6 +53,9 @@ public struct ClaimSource: Hashable, Sendable {
     func query(_ read: ClaimWindow.Read) -> ViewQuery {
         var query = ViewQuery()
         query.startKey = startKey
+        if let place = read.place, let key = startKey?.arrayValue {
+            query.startKey = .array(key + [.integer(place)])
+        }
         query.endKey = endKey
         query.limit = read.limit
         query.skip = read.skip

@@ -4,8 +4,11 @@ import CouchDocument
 public enum ClaimOrder: Hashable, Sendable {
     /// Any; each worker its own, so that many do not reach for the same token.
     case shuffled
-    /// As the view has them, for views that are ordered by priority; rows of equal keys in any order.
+    /// As the view has them, for views that are ordered by priority; rows of equal keys in any order. A worker that loses
+    /// the first ones to others goes a little further down.
     case asViewed
+    /// Any, each worker from a place of its own on: for the queues, which are spread over places.
+    case sharded
 }
 
 /// The rows of a todo view that a worker has read and not yet tried, and what to read next when they run out.
@@ -32,6 +35,8 @@ public struct ClaimWindow: Sendable {
         public var isFresh: Bool
         /// Rows to leave out at the beginning.
         public var skip: Int
+        /// The place from which on to read, below ``ClaimWindow/places``; `nil` from the beginning.
+        public var place: Int?
         /// Rows to read.
         public var limit: Int
     }
@@ -45,6 +50,8 @@ public struct ClaimWindow: Sendable {
     /// How many fresh reads come before the next lazy one. Lazy reads that bring only stale rows are not worth it.
     private var freshReads = 0
     private var lostShare = 0.0
+    /// Writes that were lost, less those that were won.
+    private var losses = 0
     private var barrenRounds = 0
     private var skip = 0
     private var isLastEmpty = false
@@ -58,17 +65,19 @@ public struct ClaimWindow: Sendable {
     /// So many rounds through a fresh view without a row to claim are taken for an empty view.
     private static let barrenLimit = 5
     private static let furthestSkip = 1000
+    /// Over so many places the rows of a queue are spread, by their ids.
+    public static let places = 65_536
 
     /// A window with nothing in it.
     public init(order: ClaimOrder = .shuffled) { self.init(order: order, spreadOver: nil) }
 
     /// A window with nothing in it.
     ///
-    /// - Parameter rows: About how many rows there are, when reads shall begin anywhere among the first thousand of them;
-    ///   `nil`: at the beginning, as long as few claims are lost.
-    init(order: ClaimOrder, spreadOver rows: Int?) {
+    /// - Parameter rows: About how many rows there are, when reads shall begin anywhere: at any place for ``ClaimOrder/sharded``,
+    ///   else among the first thousand; `nil`: at the beginning, as long as few claims are lost.
+    package init(order: ClaimOrder, spreadOver rows: Int?) {
         self.order = order
-        isSpread = rows != nil
+        isSpread = rows != nil || order == .sharded
         startsAnywhere = isSpread
         totalRows = rows ?? 0
         // Who asks for an order wants the first token to be the first: not what the view knew some time ago.
@@ -94,6 +103,7 @@ public struct ClaimWindow: Sendable {
     /// What to do next to get `count` tokens.
     public mutating func next(_ count: Int, using random: inout some RandomNumberGenerator) -> Step {
         if !candidates.isEmpty {
+            candidates.removeLast(detour(atMost: candidates.count - count, using: &random))
             let taken = candidates.suffix(count).reversed()
             candidates.removeLast(taken.count)
             return .write(Array(taken))
@@ -107,8 +117,21 @@ public struct ClaimWindow: Sendable {
         var skip = skip
         if order == .shuffled, skip == 0, lostShare > 0.25 || startsAnywhere, totalRows > limit {
             skip = Int.random(in: 0...min(totalRows - limit, Self.furthestSkip), using: &random)
+        } else if skip == 0, 1 << losses > limit {
+            skip = detour(atMost: min(totalRows - limit, Self.furthestSkip), using: &random)
         }
-        return .read(Read(isFresh: freshReads > 0, skip: skip, limit: limit))
+        var place: Int?
+        if order == .sharded, skip == 0, startsAnywhere, totalRows > limit {
+            place = Int.random(in: 0..<Self.places, using: &random)
+        }
+        return .read(Read(isFresh: freshReads > 0, skip: skip, place: place, limit: limit))
+    }
+
+    /// How many rows to leave out of an order that many others follow too: none until a write is lost, then up to twice as
+    /// many with each. Those rows are taken by others by the time that we would reach them.
+    private func detour(atMost limit: Int, using random: inout some RandomNumberGenerator) -> Int {
+        guard order == .asViewed, losses > 0, limit > 0 else { return 0 }
+        return Int.random(in: 0..<min(1 << losses, limit + 1), using: &random)
     }
 
     /// Takes in the rows of a read: the key and the document as it was, `nil` for one that is gone.
@@ -117,10 +140,12 @@ public struct ClaimWindow: Sendable {
         using random: inout some RandomNumberGenerator
     ) {
         readAt = now
-        self.totalRows = totalRows ?? 0
+        // A queue counts the tokens of all priorities; those of the best one may be few.
+        let isWhole = order == .sharded && asked.place == nil && asked.skip == 0 && rows.count < asked.limit
+        self.totalRows = isWhole ? rows.count : totalRows ?? 0
         let claimable = rows.filter { $0.token.map(Self.isClaimable) ?? false }
         switch order {
-        case .shuffled:
+        case .shuffled, .sharded:
             candidates = claimable.compactMap(\.token).shuffled(using: &random)
         case .asViewed:
             candidates = []
@@ -138,9 +163,9 @@ public struct ClaimWindow: Sendable {
             return
         }
         freshReads = max(1, freshReads)
-        // There is less than was thought.
+        // There is less than was thought: all of it is looked through.
         startsAnywhere = false
-        if !asked.isFresh {
+        if !asked.isFresh || asked.place != nil {
             skip = 0
         } else if rows.isEmpty && asked.skip == 0 {
             isLastEmpty = true
@@ -159,9 +184,10 @@ public struct ClaimWindow: Sendable {
         guard tried > 0 else { return }
         let share = Double(lost) / Double(tried)
         lostShare = lostShare * 0.7 + share * 0.3
+        losses = share > 0.5 ? min(losses + 1, 10) : max(losses - 1, 0)
         if share > 0.5 {
             // The rest of the window is as stale as what was tried.
-            if order == .shuffled { candidates = [] }
+            if order != .asViewed { candidates = [] }
             freshReads = max(1, freshReads)
             mustPause = candidates.isEmpty
         }

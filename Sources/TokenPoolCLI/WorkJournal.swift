@@ -45,7 +45,7 @@ struct WorkJournal {
         logger.logLevel = .info
         switch news {
         case .claimed, .waiting: break
-        case .started(let id): logger.info("started", metadata: ["token": "\(id)"])
+        case .started(let id, _): logger.info("started", metadata: ["token": "\(id)"])
         case .ended(let id, let outcome, let code, let time, let retries):
             let metadata: Logger.Metadata = [
                 "token": "\(id)", "outcome": "\(outcome.rawValue)", "exit_code": "\(code.map(String.init) ?? "")",
@@ -56,7 +56,7 @@ struct WorkJournal {
             } else {
                 logger.warning("ended", metadata: metadata)
             }
-        case .superseded(let id, let kept):
+        case .superseded(let id, _, let kept):
             logger.warning("superseded", metadata: ["token": "\(id)", "kept": "\(kept)"])
         case .released(let id): logger.notice("handed back", metadata: ["token": "\(id)"])
         case .swept(let report): logger.notice("\(report.words)")

@@ -134,6 +134,37 @@ struct ChoosingTests {
         ).map(\.token.id)
     }
 
+    @Test("the view of places has the tokens of the queues, spread over all places by their ids")
+    func places() async throws {
+        try await withPool { pool, _ in
+            let shapes: [JSONObject] = [[:], ["cores": 4], ["memory": 100, "site": ["a", "b"]]]
+            for number in 0..<300 {
+                let id = ["a b", "żółć 🐟", "t"][number % 3] + "_\(number)"
+                try await pool.add([id]) { token in
+                    if number % 2 == 0 { token.pool.set = "s" }
+                    token.pool.requires = shapes[number % shapes.count]
+                    token.pool.priority = number % 5
+                    if number % 7 == 0 { token.lock = TokenState.waitingLock }
+                    if number % 11 == 0 { token["pool"] = "somebody else's" }
+                }
+            }
+            var query = ViewQuery()
+            query.reduce = false
+            let queues = try await pool.database.view(.queues, query).rows
+            let rows = try await pool.database.view(.places).rows
+            func known(_ rows: [ViewRow]) -> Set<String> {
+                Set(rows.map { "\($0.id ?? "") \($0.key[0] ?? 0) \($0.key[1] ?? 0) \($0.key[2] ?? 0)" })
+            }
+            #expect(rows.count > 200 && known(rows) == known(queues))
+            let places = rows.compactMap { $0.key[3]?.intValue }
+            #expect(places.count == rows.count && places.allSatisfy { (0..<ClaimWindow.places).contains($0) })
+            for quarter in 0..<4 {
+                let range = quarter * ClaimWindow.places / 4..<(quarter + 1) * ClaimWindow.places / 4
+                #expect((35...85).contains(places.count { range.contains($0) }), "\(quarter)")
+            }
+        }
+    }
+
     @Test("takes what fits by priority, of the sets that were asked for, and nothing that belongs to others")
     func fits() async throws {
         try await withPool { pool, _ in

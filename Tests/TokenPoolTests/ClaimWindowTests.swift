@@ -71,6 +71,50 @@ struct ClaimWindowTests {
         #expect(tokens.map(\.id) == ["t0", "t1", "t2"])
     }
 
+    @Test("in order, who loses the first rows to others goes further down; who wins comes back")
+    mutating func detour() throws {
+        var window = ClaimWindow(order: .asViewed)
+        window.begin(now: now)
+        let asked = try read(&window, 8)
+        var firsts: Set<String> = []
+        for _ in 0..<40 {
+            for _ in 0..<3 { window.noteLost(1, of: 1, using: &random) }
+            window.fill(rows(0..<32), asked: asked, totalRows: 32, now: now, using: &random)
+            guard case .write(let tokens) = window.next(1, using: &random) else { throw Unexpected() }
+            firsts.insert(tokens[0].id)
+            for _ in 0..<3 { window.noteLost(0, of: 1, using: &random) }
+            window.fill(rows(0..<32), asked: asked, totalRows: 32, now: now, using: &random)
+            guard case .write(let won) = window.next(1, using: &random) else { throw Unexpected() }
+            #expect(won.map(\.id) == ["t0"])
+        }
+        #expect(firsts.count > 1 && firsts.isSubset(of: Set((0..<8).map { "t\($0)" })))
+    }
+
+    @Test(
+        "of many rows each read begins at a place of its own; of few, or when there is nothing there, at the beginning")
+    mutating func places() throws {
+        var window = ClaimWindow(order: .sharded, spreadOver: 10_000)
+        var places: Set<Int> = []
+        for second in 0..<20 {
+            window.begin(now: now + .seconds(second * 10))
+            let asked = try read(&window, 4)
+            places.insert(try #require(asked.place))
+            window.fill(rows(0..<32), asked: asked, totalRows: 10_000, now: now + .seconds(second * 10), using: &random)
+            guard case .write = window.next(4, using: &random) else { throw Unexpected() }
+        }
+        #expect(places.count > 10 && places.allSatisfy { (0..<ClaimWindow.places).contains($0) })
+        window.begin(now: now + .seconds(1000))
+        for isFresh in [false, true] {
+            let asked = try read(&window, 4)
+            #expect((asked.place == nil) == isFresh)
+            window.fill([], asked: asked, totalRows: 10_000, now: now + .seconds(1000), using: &random)
+        }
+        #expect(window.next(4, using: &random) == .empty)
+        var small = ClaimWindow(order: .sharded, spreadOver: 20)
+        small.begin(now: now)
+        #expect(try read(&small, 4).place == nil)
+    }
+
     @Test("pauses and reads again when a fresh view had only rows that others took, and gives up in the end")
     mutating func barren() throws {
         var window = ClaimWindow()

@@ -117,7 +117,7 @@ public struct QueueChooser: Sendable {
     mutating func setShare(_ share: Double?, of set: String) { shares[set] = share }
 
     func window(of queue: WorkQueue) -> ClaimWindow {
-        windows[queue.name] ?? ClaimWindow(order: order.claims, spreadOver: order == .random ? queue.count : nil)
+        windows[queue.name] ?? ClaimWindow(order: order.claims, spreadOver: order == .oldest ? nil : queue.count)
     }
 
     mutating func keep(_ window: ClaimWindow, of queue: WorkQueue) { windows[queue.name] = window }

@@ -59,13 +59,14 @@ public struct WorkQueue: Hashable, Sendable {
 
     /// The rows of its tokens from which a worker that wants this order takes.
     ///
-    /// By priority those of the best one, in any order, so that workers do not reach for the same ones; the oldest from the
-    /// front; at random all of them.
+    /// By priority those of the best one, each claim from a place of its own on, so that workers do not reach for the same
+    /// ones; the oldest from the front; at random all of them.
     func source(_ order: WorkOrder) -> ClaimSource {
         let whole: JSON = [.string(set), .string(shape)]
         var source = ClaimSource(view: .queues, startKey: whole, endKey: [.string(set), .string(shape), [:]])
         source.order = order.claims
         if order == .priority {
+            source.view = .places
             let best = Int(exactly: -priority).map(JSON.integer) ?? JSON.double(-priority) ?? 0
             source.startKey = [.string(set), .string(shape), best]
             source.endKey = [.string(set), .string(shape), best, [:]]
@@ -86,12 +87,20 @@ public enum WorkOrder: String, Hashable, Sendable, CaseIterable {
     case random
 
     /// How the rows of a queue are taken.
-    var claims: ClaimOrder { self == .oldest ? .asViewed : .shuffled }
+    var claims: ClaimOrder {
+        switch self {
+        case .priority: .sharded
+        case .oldest: .asViewed
+        case .random: .shuffled
+        }
+    }
 }
 
 extension ViewName {
     /// The free tokens by set, requirements and priority.
     public static let queues = ViewName(design: "work", view: "queues")
+    /// The free tokens by set, requirements, priority and a place that follows from the id.
+    public static let places = ViewName(design: "work", view: "places")
     /// The tokens that are held, by set.
     public static let running = ViewName(design: "work", view: "running")
 }
