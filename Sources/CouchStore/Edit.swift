@@ -19,8 +19,12 @@ package struct Edit: Sendable {
     package var lineage: Lineage
     /// Whether it is a tombstone.
     package var isDeleted: Bool
-    /// The members without those whose names start with `_`.
-    package var body: JSONObject
+    /// The members without those whose names start with `_`. Of a packed edit they are read from its text each time.
+    package var body: JSONObject {
+        get { content.fields }
+        set { content = .fields(newValue) }
+    }
+    private(set) var content: Content
     /// All attachments that the revision shall have, in order. Those left out are gone.
     package var attachments: [EditedAttachment]
 
@@ -31,7 +35,7 @@ package struct Edit: Sendable {
         self.id = id
         self.lineage = lineage
         self.isDeleted = isDeleted
-        self.body = body
+        content = .fields(body)
         self.attachments = attachments
     }
 
@@ -45,6 +49,58 @@ package struct Edit: Sendable {
 
     /// Whether the document is a `_local/` one.
     package var isLocal: Bool { id.hasPrefix("_local/") }
+}
+
+extension Edit {
+    /// The body, as it came or as it is stored.
+    enum Content: Sendable {
+        case fields(JSONObject)
+        case text([UInt8], Hashed?)
+
+        fileprivate var fields: JSONObject {
+            switch self {
+            case .fields(let fields): return fields
+            case .text(let text, _):
+                guard let fields = (try? JSON(parsing: text))?.objectValue else {
+                    preconditionFailure("what was written as JSON is none")
+                }
+                return fields
+            }
+        }
+    }
+
+    /// A revision that was worked out while the members were at hand, and what else it is made of.
+    struct Hashed: Sendable {
+        let revision: Revision
+        let parent: Revision?
+        let isDeleted: Bool
+    }
+
+    /// Keeps the body as the text to be stored, a fraction of the memory, for an edit that has to wait.
+    ///
+    /// - Parameter makesRevision: Whether the new revision is worked out now, rather than when it is written.
+    package mutating func pack(makesRevision: Bool) {
+        guard case .fields(let fields) = content else { return }
+        var writer = JSONWriter()
+        writer.write(fields)
+        var hashed: Hashed?
+        if makesRevision, attachments.isEmpty, !isLocal, case .follows(let parent) = lineage {
+            let revision = Revision(editing: parent, isDeleted: isDeleted, body: fields)
+            hashed = Hashed(revision: revision, parent: parent, isDeleted: isDeleted)
+        }
+        content = .text(writer.take(), hashed)
+    }
+
+    /// Bytes of a packed body.
+    package var packedSize: Int { if case .text(let text, _) = content { text.count } else { 0 } }
+
+    /// The revision that was worked out already for this edit as it is now.
+    func knownRevision(after parent: Revision?) -> Revision? {
+        guard case .text(_, let hashed?) = content, attachments.isEmpty, hashed.parent == parent,
+            hashed.isDeleted == isDeleted
+        else { return nil }
+        return hashed.revision
+    }
 }
 
 /// An attachment in an edit.

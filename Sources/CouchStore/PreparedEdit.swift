@@ -21,9 +21,13 @@ struct PreparedEdit: Sendable {
     init(_ edit: Edit, contents: [Content]) {
         self.edit = edit
         self.contents = contents
-        var writer = JSONWriter()
-        writer.write(edit.body)
-        body = writer.bytes
+        if case .text(let text, _) = edit.content {
+            body = text
+        } else {
+            var writer = JSONWriter()
+            writer.write(edit.body)
+            body = writer.bytes
+        }
         switch edit.lineage {
         case .replicated(let path): revision = path.first
         case .follows(let parent):
@@ -40,8 +44,9 @@ struct PreparedEdit: Sendable {
                 digests.append(
                     AttachmentDigest(name: attachment.name, contentType: attachment.contentType, md5: bytes.md5))
             }
-            revision = Revision(
-                editing: parent, isDeleted: edit.isDeleted, body: edit.body, attachments: digests)
+            revision =
+                edit.knownRevision(after: parent)
+                ?? Revision(editing: parent, isDeleted: edit.isDeleted, body: edit.body, attachments: digests)
         }
     }
 }

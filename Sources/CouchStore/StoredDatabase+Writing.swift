@@ -5,6 +5,8 @@ extension StoredDatabase {
     ///
     /// Edits stand alone: one that conflicts or fails takes nobody along. When an id occurs twice the first wins.
     ///
+    /// Very many are written in several transactions, so that others get their turn in between.
+    ///
     /// - Throws: ``StoreError`` when nothing was written: the disk is full or can not be written to.
     package func write(_ edits: [Edit], validation: EditValidation? = nil) async throws -> [EditOutcome] {
         if edits.isEmpty { return [] }
@@ -29,9 +31,33 @@ extension StoredDatabase {
         try await write([edit], validation: validation)[0]
     }
 
+    /// Edits in one transaction: about a tenth of a second.
+    private static let mostInTransaction = 5000
+
     private func commit(_ prepared: [PreparedEdit]) async throws -> [EditOutcome] {
-        let outcomes = try await change("write") { try $0.apply(prepared) }
-        startCompactionIfDue()
+        defer { startCompactionIfDue() }
+        if prepared.count <= Self.mostInTransaction { return try await change("write") { try $0.apply(prepared) } }
+        var outcomes: [EditOutcome] = []
+        outcomes.reserveCapacity(prepared.count)
+        // An id that occurred in an earlier transaction of these edits: the first one won.
+        var taken: Set<String> = []
+        for start in stride(from: 0, to: prepared.count, by: Self.mostInTransaction) {
+            let some = prepared[start..<min(start + Self.mostInTransaction, prepared.count)]
+            func isLate(_ edit: Edit) -> Bool {
+                guard case .follows = edit.lineage, !edit.isLocal else { return false }
+                return taken.contains(edit.id)
+            }
+            let mine = some.filter { !isLate($0.edit) }
+            do {
+                var written = try await change("write") { try $0.apply(mine) }[...]
+                for edit in some { outcomes.append(isLate(edit.edit) ? .conflict : written.removeFirst()) }
+            } catch let error as StoreError where start > 0 {
+                // What was written stays, and is told; the rest was not.
+                outcomes += Array(repeating: .failed(error), count: prepared.count - start)
+                break
+            }
+            for edit in some { taken.insert(edit.edit.id) }
+        }
         return outcomes
     }
 

@@ -38,6 +38,39 @@ struct BodyPieces: AsyncSequence, Sendable {
     }
 }
 
+/// The pieces of a body that stays in memory: each takes room of what there is for all requests.
+struct KeptPieces {
+    private var base: BodyPieces.AsyncIterator?
+    private var whole: ByteBuffer?
+    private let share: Workload.Share?
+    private var left: Int
+
+    init(_ pieces: BodyPieces, share: Workload.Share, limit: Int) {
+        base = pieces.makeAsyncIterator()
+        self.share = share
+        left = limit
+    }
+
+    /// A body that has its room already.
+    init(whole: ByteBuffer) {
+        self.whole = whole
+        share = nil
+        left = 0
+    }
+
+    mutating func next() async throws -> ByteBuffer? {
+        if let whole {
+            self.whole = nil
+            return whole
+        }
+        guard let piece = try await base?.next() else { return nil }
+        left -= piece.readableBytes
+        if left < 0 { throw Refusal.requestTooLarge }
+        try share?.hold(bytes: piece.readableBytes)
+        return piece
+    }
+}
+
 /// The client's side of the connection broke, or what it sent is no HTTP: nobody is there to be answered.
 struct ClientFailure: Error {
     let cause: any Error

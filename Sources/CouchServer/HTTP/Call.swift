@@ -99,22 +99,36 @@ extension Call {
         return BodyPieces(body: request.body, share: share, limit: largestRequest)
     }
 
+    /// Whether the body is gzipped.
+    private var isCompressed: Bool {
+        get throws(Refusal) {
+            let encoding = headers[.contentEncoding]?.lowercased() ?? "identity"
+            guard encoding == "identity" || encoding == "gzip" else {
+                throw Refusal(415, "bad_content_type", "\(encoding) is not a supported content encoding.")
+            }
+            return encoding == "gzip"
+        }
+    }
+
+    /// The body piece by piece for one who keeps it, decompressed when it is gzipped: then it is one piece. What must be in
+    /// memory at once is bounded, for one request and for all of them together.
+    func keptPieces() async throws -> KeptPieces {
+        if try isCompressed { return KeptPieces(whole: try await body()) }
+        let limit = min(largestRequest, share.largestBody)
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw Refusal.requestTooLarge }
+        return KeptPieces(try await bodyStream(), share: share, limit: limit)
+    }
+
     /// The whole body, decompressed when it is gzipped. What must be in memory at once is bounded, for one request and
     /// for all of them together.
     func body() async throws -> ByteBuffer {
+        let isCompressed = try isCompressed
         let limit = min(largestRequest, share.largestBody)
         if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw Refusal.requestTooLarge }
-        let encoding = headers[.contentEncoding]?.lowercased() ?? "identity"
-        guard encoding == "identity" || encoding == "gzip" else {
-            throw Refusal(415, "bad_content_type", "\(encoding) is not a supported content encoding.")
-        }
+        var pieces = KeptPieces(try await bodyStream(), share: share, limit: limit)
         var buffer = ByteBuffer()
-        for try await var piece in try await bodyStream() {
-            if buffer.readableBytes + piece.readableBytes > limit { throw Refusal.requestTooLarge }
-            try share.hold(bytes: piece.readableBytes)
-            buffer.writeBuffer(&piece)
-        }
-        guard encoding == "gzip" else { return buffer }
+        while var piece = try await pieces.next() { buffer.writeBuffer(&piece) }
+        guard isCompressed else { return buffer }
         do {
             let plain = try await Gzip.decompress(Array(buffer.readableBytesView), limit: limit)
             try share.hold(bytes: plain.count)

@@ -15,7 +15,9 @@ struct BulkRoutes: Sendable {
     // MARK: Writing
 
     private func write() async throws -> Answer {
-        let body = try await here.call.postedObject()
+        let limit = here.call.documentLimit(here.service.settings.limits.documentSize)
+        let drafts = try await BulkDrafts.read(here.call, limit: limit)
+        let body = drafts.members
         guard let docs = body["docs"] else {
             throw Refusal.badRequest("POST body must include `docs` parameter.")
         }
@@ -27,14 +29,16 @@ struct BulkRoutes: Sendable {
             }
             isReplicated = !flag
         }
-        let limit = here.call.documentLimit(here.service.settings.limits.documentSize)
         var edits: [Edit] = []
-        edits.reserveCapacity(list.count)
+        edits.reserveCapacity(drafts.rows.count)
+        for row in drafts.rows {
+            edits.append(try row.edit(isReplicated: isReplicated, newID: here.service.uuids.next))
+        }
+        if let refusal = drafts.refusal { throw refusal }
+        // Behind a name that is written with escapes.
         for json in list {
-            var draft = try DocumentDraft(json, limit: limit)
-            if !draft.following.isEmpty { throw Refusal.badRequest("attachments follow in a multipart request only") }
-            if draft.id == nil { draft.id = here.service.uuids.next() }
-            edits.append(try draft.edit(isReplicated: isReplicated))
+            let row = try BulkDrafts.Row(json, limit: limit, makesRevision: false)
+            edits.append(try row.edit(isReplicated: isReplicated, newID: here.service.uuids.next))
         }
         if isReplicated {
             // As CouchDB does: changes come to the sequence log in order of id.

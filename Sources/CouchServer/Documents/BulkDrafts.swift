@@ -1,0 +1,128 @@
+import CouchDocument
+import CouchStore
+import NIOCore
+
+/// The documents of a `_bulk_docs` request, read as they come: each is taken apart and kept as the text to be stored, so that
+/// a large request is in memory about once.
+///
+/// Nothing is told before the whole body was there and is well-formed: a mistake in its last byte refuses everything.
+struct BulkDrafts: Sendable {
+    /// One document.
+    struct Row: Sendable {
+        /// Without body and attachments, which stand in the edit.
+        private let draft: DocumentDraft
+        /// As an ordinary edit.
+        private let edit: Edit
+
+        /// - Parameter makesRevision: Whether the new revision is worked out now, while the body is at hand.
+        init(_ json: JSON, limit: Int, makesRevision: Bool) throws {
+            var draft = try DocumentDraft(json, limit: .max)
+            if !draft.following.isEmpty { throw Refusal.badRequest("attachments follow in a multipart request only") }
+            var edit = try draft.edit(isReplicated: false)
+            edit.pack(makesRevision: makesRevision)
+            if edit.packedSize > limit { throw Refusal.documentTooLarge(draft.id ?? "") }
+            draft.body = [:]
+            draft.attachments = []
+            self.draft = draft
+            self.edit = edit
+        }
+
+        /// The edit to write; `newID` gives ids to documents that came without.
+        func edit(isReplicated: Bool, newID: () -> String) throws(Refusal) -> Edit {
+            var edit = edit
+            if draft.id == nil { edit.id = newID() }
+            if isReplicated { edit.lineage = try draft.edit(isReplicated: true).lineage }
+            return edit
+        }
+    }
+
+    /// The members of the request; `docs` is empty when its rows are ``rows``.
+    let members: JSONObject
+    /// In order, up to the first that can not be.
+    let rows: [Row]
+    /// Why the row after them is refused.
+    let refusal: Refusal?
+
+    /// Bytes of rows that are taken apart together, by one thread.
+    private static let batchBytes = 128 << 10
+    /// Batches that are being taken apart at one time.
+    private static let mostUnderWay = 4
+
+    /// What became of some rows.
+    private struct Batch: Sendable {
+        var rows: [Row] = []
+        var refusal: Refusal?
+        var isMalformed = false
+    }
+
+    /// Reads the body of a request.
+    ///
+    /// - Parameter limit: The largest document in bytes.
+    /// - Throws: ``Refusal`` when it is no JSON object, ``ClientFailure`` when it does not come to its end.
+    static func read(_ call: Call, limit: Int) async throws -> BulkDrafts {
+        try call.requireJSONContent()
+        var splitter = RowSplitter("docs")
+        var batches: [Batch] = []
+        try await withThrowingTaskGroup(of: (Int, Batch).self) { group in
+            var underWay = 0
+            func collect() async throws {
+                guard let (number, batch) = try await group.next() else { return }
+                batches[number] = batch
+                underWay -= 1
+            }
+            var pieces = try await call.keptPieces()
+            while let piece = try await pieces.next() {
+                // What is malformed is heard to its end, so that the client can read why.
+                if batches.contains(where: \.isMalformed) { continue }
+                piece.withUnsafeReadableBytes { splitter.push($0) }
+                if splitter.size < Self.batchBytes { continue }
+                while underWay >= Self.mostUnderWay { try await collect() }
+                let (text, ends) = splitter.takeRows()
+                let makesRevisions = Self.isPlain(splitter.rest)
+                let number = batches.count
+                batches.append(Batch())
+                underWay += 1
+                group.addTask { (number, Self.takeApart(text, ends, limit, makesRevisions)) }
+            }
+            while underWay > 0 { try await collect() }
+        }
+        let (text, ends) = splitter.takeRows()
+        batches.append(takeApart(text, ends, limit, isPlain(splitter.rest)))
+        if batches.contains(where: \.isMalformed) { throw Refusal.invalidJSON }
+        let rest: JSON
+        do { rest = try JSON(parsing: splitter.rest, numbers: .canonical) } catch { throw Refusal.invalidJSON }
+        guard let members = rest.objectValue else { throw Refusal.notAnObject }
+        if splitter.arrayCount > 1 { throw Refusal.badRequest("`docs` is there more than once.") }
+        var rows: [Row] = []
+        rows.reserveCapacity(batches.reduce(0) { $0 + $1.rows.count })
+        for batch in batches {
+            rows += batch.rows
+            if let refusal = batch.refusal { return BulkDrafts(members: members, rows: rows, refusal: refusal) }
+        }
+        return BulkDrafts(members: members, rows: rows, refusal: nil)
+    }
+
+    /// Whether no word was heard yet of `new_edits`: revisions of a replication come along, and need not be worked out.
+    private static func isPlain(_ rest: [UInt8]) -> Bool { !rest.contains(UInt8(ascii: "n")) }
+
+    private static func takeApart(_ text: [UInt8], _ ends: [Int], _ limit: Int, _ makesRevisions: Bool) -> Batch {
+        var batch = Batch()
+        batch.rows.reserveCapacity(ends.count)
+        var start = 0
+        for end in ends {
+            do {
+                let json = try JSON(parsing: text[start..<end], numbers: .canonical)
+                if batch.refusal == nil {
+                    batch.rows.append(try Row(json, limit: limit, makesRevision: makesRevisions))
+                }
+            } catch let refusal as Refusal {
+                batch.refusal = refusal
+            } catch {
+                batch.isMalformed = true
+                return batch
+            }
+            start = end
+        }
+        return batch
+    }
+}
