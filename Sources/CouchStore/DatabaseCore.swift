@@ -134,6 +134,30 @@ struct DatabaseViewSource: ViewSource {
     func changes(after first: Int, through last: Int) throws -> ViewChanges {
         try core.readBlocking { try $0.viewChanges(after: first, through: last) }
     }
+
+    func atOneMoment(_ body: (any ViewSource) throws -> Void) throws {
+        try core.refuseWhenClosed()
+        let snapshot: DatabaseSnapshot
+        do {
+            snapshot = try core.pool.makeSnapshot()
+        } catch {
+            throw StoreError.wrapping(error, attempt: "read database \"\(core.name)\"")
+        }
+        try body(SnapshotViewSource(reader: snapshot))
+    }
+}
+
+/// The sequence log as one reader of a database file has it, for as long as it does.
+struct SnapshotViewSource: ViewSource {
+    let reader: any DatabaseReader
+
+    func lastSequence() throws -> Int { try reader.read { try DocumentRows(database: $0).updateSequence() } }
+
+    func changes(after first: Int, through last: Int) throws -> ViewChanges {
+        try reader.read { try DocumentRows(database: $0).viewChanges(after: first, through: last) }
+    }
+
+    func atOneMoment(_ body: (any ViewSource) throws -> Void) throws { try body(self) }
 }
 
 extension DocumentRows {

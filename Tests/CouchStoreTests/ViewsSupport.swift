@@ -36,6 +36,13 @@ final class DocumentLog: ViewSource {
 
     func lastSequence() -> Int { state.withLock { $0.sequence } }
 
+    /// The log as it is now, for ever.
+    func frozen() -> DocumentLog { DocumentLog(state.withLock { $0 }) }
+
+    private init(_ state: State) { self.state = Mutex(state) }
+
+    func atOneMoment(_ body: (any ViewSource) throws -> Void) throws { try body(frozen()) }
+
     func changes(after first: Int, through last: Int) -> ViewChanges {
         let entries = state.withLock { $0.entries.filter { $0.value.sequence > first && $0.value.sequence <= last } }
         var page = ViewChanges()

@@ -22,9 +22,13 @@ final class ViewIndex: Sendable {
         var waiters: [Waiter] = []
     }
 
+    /// Passes without a snapshot at most, one after the other.
+    private static let mostPasses = 2
+
     let definitions: ViewDefinitions
     let file: ViewIndexFile
     private let source: any ViewSource
+    private let mostInSnapshot: Int
     private let logger: Logger
     private let thread: JavaScriptThread<ViewEngine>
     /// Where the index is brought up to date, and nothing else is done.
@@ -34,10 +38,12 @@ final class ViewIndex: Sendable {
 
     /// Opens the index' file, and makes it when there is none. Blocks.
     init(
-        _ definitions: ViewDefinitions, path: String, source: any ViewSource, limits: JavaScriptLimits, logger: Logger
+        _ definitions: ViewDefinitions, path: String, source: any ViewSource, limits: JavaScriptLimits,
+        mostInSnapshot: Int, logger: Logger
     ) throws {
         self.definitions = definitions
         self.source = source
+        self.mostInSnapshot = mostInSnapshot
         self.logger = logger
         file = try ViewIndexFile(path: path, trees: definitions.rows.count + 1)
         state = Mutex(State(sequence: try file.readNow { try $0.header().sequence }))
@@ -104,11 +110,14 @@ final class ViewIndex: Sendable {
     /// Reads the log to its end.
     ///
     /// While many pages are read, documents that stood in a later one can be changed and move behind it all. So what is
-    /// true of the index is only known after a last page that reaches the end of the log in one snapshot.
+    /// true of the index is only known after what was read to the end of the log in one snapshot. A snapshot keeps the
+    /// database's log of writes from being moved away, so a long way is gone without one first; what came meanwhile is then
+    /// taken from one, so that writers who are as fast as the index do not keep its readers waiting for ever.
     ///
     /// - Returns: The sequence whose state the index shows now.
     private func catchUp(_ update: ViewIndexUpdate) throws -> Int {
         var position = try file.readNow { try $0.header().sequence }
+        var passes = 0
         while true {
             if state.withLock({ $0.isClosed }) { throw Self.closed }
             let end = try source.lastSequence()
@@ -118,10 +127,20 @@ final class ViewIndex: Sendable {
                 if !page.isEmpty { try update.run(page, as: sequence, file: file) }
                 return sequence
             }
-            try update.run(
-                from: position, through: end, source: source, file: file,
-                isCancelled: { state.withLock { $0.isClosed } }, committed: { position = $0 })
-            position = max(position, end)
+            func run(_ source: any ViewSource, through end: Int) throws {
+                try update.run(
+                    from: position, through: end, source: source, file: file,
+                    isCancelled: { state.withLock { $0.isClosed } }, committed: { position = $0 })
+                if state.withLock({ $0.isClosed }) { throw Self.closed }
+                position = max(position, end)
+            }
+            if end - position > mostInSnapshot && passes < Self.mostPasses {
+                passes += 1
+                try run(source, through: end)
+                continue
+            }
+            try source.atOneMoment { moment in try run(moment, through: moment.lastSequence()) }
+            return position
         }
     }
 

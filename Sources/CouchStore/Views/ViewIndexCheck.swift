@@ -47,7 +47,7 @@ struct ViewIndexCheck {
         defer { ViewIndexFile.remove(path: path) }
         let fresh = try ViewIndexFile(path: path, trees: header.trees.count)
         try ViewIndexUpdate(definitions, thread: thread).run(
-            from: 0, through: header.sequence, source: CheckedLog(database: database), file: fresh,
+            from: 0, through: header.sequence, source: SnapshotViewSource(reader: database), file: fresh,
             isCancelled: { false }, committed: { _ in })
         let problems = try fresh.readNow { wanted -> [String] in
             let wantedHeader = try wanted.header()
@@ -68,17 +68,6 @@ struct ViewIndexCheck {
         }
         try fresh.close()
         return problems
-    }
-}
-
-/// The sequence log of a database file that is only read.
-private struct CheckedLog: ViewSource {
-    let database: DatabaseQueue
-
-    func lastSequence() throws -> Int { try database.read { try DocumentRows(database: $0).updateSequence() } }
-
-    func changes(after first: Int, through last: Int) throws -> ViewChanges {
-        try database.read { try DocumentRows(database: $0).viewChanges(after: first, through: last) }
     }
 }
 

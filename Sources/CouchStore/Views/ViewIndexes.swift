@@ -21,6 +21,7 @@ package final class ViewIndexes: Sendable {
     private let source: any ViewSource
     private let isPartitioned: Bool
     private let limits: JavaScriptLimits
+    private let mostInSnapshot: Int
     private let logger: Logger
     private let openingQueue = DispatchQueue(label: "opening view indexes")
     /// Protects the list of open indexes.
@@ -30,14 +31,17 @@ package final class ViewIndexes: Sendable {
     package let functions: DesignFunctions
 
     /// The views of the database whose changes are `source`. `folder` is made when the first index is.
+    ///
+    /// - Parameter mostInSnapshot: Changes for which a snapshot is held; further ones are first read without.
     package init(
         folder: String, source: any ViewSource, isPartitioned: Bool = false, limits: JavaScriptLimits = .init(),
-        logger: Logger
+        mostInSnapshot: Int = 200_000, logger: Logger
     ) {
         self.folder = folder
         self.source = source
         self.isPartitioned = isPartitioned
         self.limits = limits
+        self.mostInSnapshot = mostInSnapshot
         self.logger = logger
         functions = DesignFunctions(limits: limits, logger: logger)
     }
@@ -135,7 +139,9 @@ package final class ViewIndexes: Sendable {
                 continuation.resume(
                     with: Result {
                         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-                        return try ViewIndex(definitions, path: path, source: source, limits: limits, logger: logger)
+                        return try ViewIndex(
+                            definitions, path: path, source: source, limits: limits, mostInSnapshot: mostInSnapshot,
+                            logger: logger)
                     })
             }
         }

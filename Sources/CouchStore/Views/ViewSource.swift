@@ -10,4 +10,7 @@ package protocol ViewSource: Sendable {
     ///
     /// A document that is changed again meanwhile stands at that change, after `last` perhaps.
     func changes(after first: Int, through last: Int) throws -> ViewChanges
+
+    /// Runs with the log as it is at one moment, which is kept for as long as that takes.
+    func atOneMoment(_ body: (any ViewSource) throws -> Void) throws
 }
