@@ -57,8 +57,9 @@ enum DatabaseFile {
             try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             // An answer means on disk, so every commit waits for the log to be synchronised.
             try database.execute(sql: "PRAGMA synchronous = FULL")
-            // 16 MiB of log between checkpoints: small enough to recover quickly, large enough to gather many commits.
-            try database.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
+            // 64 MiB of log between checkpoints: read in a moment after a crash, and large enough that a page of the index of
+            // ids, which random ids change everywhere, is mostly moved once for several commits.
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 16000")
             // A log that grew while a long reader kept it from being moved is short again afterwards.
             try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
             try database.execute(sql: "PRAGMA cache_size = -8192")
