@@ -13,9 +13,10 @@ final class DocumentLog: ViewSource {
     }
 
     /// Protects the log: tests write while an index reads.
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(_ documents: [String] = []) throws {
+        state = Mutex(State())
         for document in documents { try put(document) }
     }
 
@@ -37,9 +38,9 @@ final class DocumentLog: ViewSource {
     func lastSequence() -> Int { state.withLock { $0.sequence } }
 
     /// The log as it is now, for ever.
-    func frozen() -> DocumentLog { DocumentLog(state.withLock { $0 }) }
+    func frozen() -> DocumentLog { DocumentLog(copying: state.withLock { $0 }) }
 
-    private init(_ state: State) { self.state = Mutex(state) }
+    private init(copying state: State) { self.state = Mutex(state) }
 
     func atOneMoment(_ body: (any ViewSource) throws -> Void) throws { try body(frozen()) }
 
