@@ -6,7 +6,9 @@ import Testing
 /// Clients that take their time, or the server's.
 @Suite("Slow clients")
 struct SlowClientTests {
-    @Test("a head that does not come to its end is cut off, on a new connection and on a kept one")
+    @Test(
+        "a head that does not come to its end is cut off, on a new connection and on a kept one",
+        .timeLimit(.minutes(2)))
     func slowHeads() async throws {
         let guarded = try await GuardedServer.start(["tokenpoold/head_timeout": "200"])
         let silent = try RawSocket(port: guarded.port)
@@ -22,7 +24,7 @@ struct SlowClientTests {
         #expect(try await guarded.isAlive())
     }
 
-    @Test("a body that stops in the middle is cut off, and leaves nothing behind")
+    @Test("a body that stops in the middle is cut off, and leaves nothing behind", .timeLimit(.minutes(2)))
     func slowBodies() async throws {
         let guarded = try await GuardedServer.start(["tokenpoold/body_timeout": "200"])
         #expect(try await guarded.request("PUT", "/d").status == 201)
@@ -38,7 +40,9 @@ struct SlowClientTests {
         #expect(left?.contains { $0.contains("/upload-") } == false)
     }
 
-    @Test("clients that never read their answers cost little memory, are cut off, and hold nobody up")
+    @Test(
+        "clients that never read their answers cost little memory, are cut off, and hold nobody up",
+        .timeLimit(.minutes(2)))
     func stuckReaders() async throws {
         let guarded = try await GuardedServer.start(["tokenpoold/answer_timeout": "1000"])
         #expect(try await guarded.request("PUT", "/d").status == 201)
@@ -63,6 +67,8 @@ struct SlowClientTests {
             for _ in 0..<10 {
                 let socket = try RawSocket(port: guarded.port, receiveBuffer: 4096)
                 try await socket.send(GuardedServer.head("GET", path))
+                // The answer has begun: what it takes to write it is there.
+                #expect(try await socket.peek() == "H", "\(path)")
                 stuck.append(socket)
             }
         }
@@ -127,19 +133,31 @@ struct SlowClientTests {
         #expect(try await guarded.isAlive())
     }
 
-    @Test("a client that goes in the middle of its request or its answer frees what it had")
+    @Test(
+        "a client that goes in the middle of its request or its answer frees what it had: its connection, its file",
+        .timeLimit(.minutes(1)))
     func disconnects() async throws {
-        let guarded = try await GuardedServer.start(["tokenpoold/max_requests": "4"])
+        // Fewer connections than come and go here.
+        let guarded = try await GuardedServer.start([
+            "tokenpoold/max_requests": "4", "tokenpoold/max_connections": "16",
+        ])
         #expect(try await guarded.request("PUT", "/d").status == 201)
         let file = String(repeating: "0123456789abcdef", count: 1 << 20)
         #expect(try await guarded.request("PUT", "/d/a/file", file).status == 201)
+        let begun = String(repeating: "x", count: 300_000)
+        func files() -> [String] {
+            let all = FileManager.default.enumerator(atPath: guarded.server.folder)?.compactMap { $0 as? String }
+            return all?.filter { $0.contains("/upload-") } ?? []
+        }
         for _ in 0..<20 {
             let upload = try RawSocket(port: guarded.port)
-            try await upload.send(GuardedServer.head("PUT", "/d/b/file", "Content-Length: 1000000\r\n") + "begun")
+            try await upload.send(GuardedServer.head("PUT", "/d/b/file", "Content-Length: 1000000\r\n") + begun)
             let download = try RawSocket(port: guarded.port)
             try await download.send(GuardedServer.head("GET", "/d/a/file"))
             _ = try await download.receive(until: "\r\n\r\n")
         }
+        while try await guarded.request("GET", "/d").status == 503 { await Task.yield() }
+        while !files().isEmpty { await Task.yield() }
         #expect(try await guarded.request("GET", "/d/b").status == 404)
         #expect(try await guarded.request("PUT", "/d/c", "{}").status == 201)
     }

@@ -75,7 +75,7 @@ struct BulkDrafts: Sendable {
                 // What is malformed is heard to its end, so that the client can read why.
                 if batches.contains(where: \.isMalformed) { continue }
                 piece.withUnsafeReadableBytes { splitter.push($0) }
-                if splitter.size < Self.batchBytes { continue }
+                if splitter.size < Self.batchBytes || !splitter.hasRows { continue }
                 while underWay >= Self.mostUnderWay { try await collect() }
                 let (text, ends) = splitter.takeRows()
                 let makesRevisions = Self.isPlain(splitter.rest)

@@ -132,6 +132,9 @@ struct RowSplitter {
         }
     }
 
+    /// Whether a row came to its end.
+    var hasRows: Bool { !ends.isEmpty }
+
     /// Bytes of rows that are here.
     var size: Int { text.count }
 

@@ -26,23 +26,37 @@ final class Lockout: Sendable {
     private let records = Mutex<[Key: Record]>([:])
 
     func isLocked(_ name: String, peer: String, now: Int, _ rule: Rule) -> Bool {
-        guard rule.isEnforced else { return false }
-        return records.withLock {
-            guard let record = $0[Key(name: name, peer: peer)] else { return false }
-            return record.failures >= rule.threshold && now - record.last < rule.lifetime
-        }
+        records.withLock { Self.isLocked($0[Key(name: name, peer: peer)], now: now, rule) }
+    }
+
+    private static func isLocked(_ record: Record?, now: Int, _ rule: Rule) -> Bool {
+        guard rule.isEnforced, let record else { return false }
+        return record.failures >= rule.threshold && now - record.last < rule.lifetime
     }
 
     func failed(_ name: String, peer: String, now: Int, _ rule: Rule) {
+        records.withLock { Self.count(Key(name: name, peer: peer), now: now, rule, in: &$0) }
+    }
+
+    /// Counts a failure unless the pair is locked, in one step: of many at once no more get through than may.
+    ///
+    /// - Returns: Whether it was counted.
+    func admit(_ name: String, peer: String, now: Int, _ rule: Rule) -> Bool {
         records.withLock { records in
             let key = Key(name: name, peer: peer)
-            if records.count >= Self.capacity && records[key] == nil { Self.makeRoom(in: &records) }
-            var record = records[key] ?? Record(failures: 0, last: now)
-            if now - record.last >= rule.lifetime { record.failures = 0 }
-            record.failures += 1
-            record.last = now
-            records[key] = record
+            if Self.isLocked(records[key], now: now, rule) { return false }
+            Self.count(key, now: now, rule, in: &records)
+            return true
         }
+    }
+
+    private static func count(_ key: Key, now: Int, _ rule: Rule, in records: inout [Key: Record]) {
+        if records.count >= capacity && records[key] == nil { makeRoom(in: &records) }
+        var record = records[key] ?? Record(failures: 0, last: now)
+        if now - record.last >= rule.lifetime { record.failures = 0 }
+        record.failures += 1
+        record.last = now
+        records[key] = record
     }
 
     /// Takes back a failure that was counted before the outcome was known.

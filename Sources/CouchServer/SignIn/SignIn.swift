@@ -131,9 +131,11 @@ package final class SignIn: Sendable {
             throw Refusal.wrongPassword
         case nil: break
         }
-        let (check, isNew) = shared(proof, name: name, password: password)
-        // Counted before the outcome is known, so that many guesses at once are no way around the lock.
-        if isNew { lockout.failed(name, peer: peer, now: now, rule) }
+        // A new one is counted before the outcome is known, so that many guesses at once are no way around the lock.
+        let found = shared(proof, name: name, password: password) {
+            lockout.admit(name, peer: peer, now: now, rule)
+        }
+        guard let (check, isNew) = found else { throw Lockout.refusal }
         let account: Account?
         do {
             account = try await check.value
@@ -160,10 +162,13 @@ package final class SignIn: Sendable {
         }
     }
 
-    /// The check of a password, which may be under way already.
-    private func shared(_ proof: [UInt8], name: String, password: String) -> (Task<Account?, any Error>, isNew: Bool) {
+    /// The check of a password, which may be under way already; `nil` when it is new and not admitted.
+    private func shared(
+        _ proof: [UInt8], name: String, password: String, admit: () -> Bool
+    ) -> (Task<Account?, any Error>, isNew: Bool)? {
         memory.withLock { memory in
             if let check = memory.checks[proof] { return (check, false) }
+            guard admit() else { return nil }
             let generation = memory.generation
             let check = Task { [self] in
                 let outcome: Account??
