@@ -223,6 +223,16 @@ extension Interop {
                 let shown = try await pool.tokenpool("pool", "log", "--level", "warning", "--json")
                 let lines = try shown.lines.map { try JSON(parsing: $0) }
                 #expect(lines.map { $0["msg"] } == ["the first line", "the second", "ours"])
+                try await pool.save([Token(id: "fails")])
+                try await pool.tokenpool("work", "--log-documents", "--quiet", "--", "sh", "-c", "exit 3")
+                let ended = try await pool.tokenpool("pool", "log", "--json").lines.map { try JSON(parsing: $0) }.filter
+                {
+                    $0["metadata"]?["token"] == "fails"
+                }
+                #expect(ended.map { $0["msg"] } == ["started", "ended"])
+                #expect(ended.last?["lvl"] == 30 && ended.last?["metadata"]?["exit_code"] == "3")
+                try await pool.tokenpool("pool", "log", "--delete-older-than", "1h")
+                #expect(try await pool.tokenpool("pool", "log").lines.count >= 5)
                 let members = try #require(lines.first?.objectValue).names
                 #expect(members.allSatisfy { lines.last?[$0] != nil }, "\(members)")
 
@@ -263,6 +273,13 @@ extension Interop {
                 }
                 #expect(try await asUser("token", "show", "token ü") == 0)
                 #expect(try await asUser("views", "make", "MultiCore") == 4)
+                let added = try await Program.run(
+                    try Program.built("tokenpool"), ["users", "add", name + " 2", "--role", "pilot"],
+                    environment: pool.environment, folder: pool.folder, input: "another\n")
+                #expect(added.status == 0, "\(added.errors)")
+                try await pool.tokenpool("users", "add", name + " 2", "--role", "chief", "--quiet")
+                #expect(try await pool.database.server.user(name + " 2")?["roles"] == ["chief"])
+                try await pool.tokenpool("users", "delete", name + " 2")
                 let listed = try await pool.tokenpool("users", "list", "--json")
                 #expect(listed.output.contains(name) && !listed.output.contains("derived_key"))
                 try await pool.tokenpool("security", "allow", "someone else")
