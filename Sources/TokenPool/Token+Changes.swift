@@ -124,6 +124,11 @@ extension Token {
         ]
     }
 
+    /// Adds bytes under a name, to be saved with the document.
+    public mutating func attach(_ bytes: [UInt8], as name: String, contentType: String = "text/plain; charset=utf-8") {
+        attach(TokenResult.InlineAttachment(name: name, contentType: contentType, bytes: bytes))
+    }
+
     /// The document after a save: with its new revision, and stubs where content was sent.
     func saved(as revision: Revision) -> Token {
         var token = self

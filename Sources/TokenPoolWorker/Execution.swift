@@ -1,6 +1,5 @@
 import FoundationEssentials
 import Glibc
-import TokenPool
 
 /// A program that an actor runs: PiCaS' `execute`, with its output in files while it runs and bounded in the end.
 ///
@@ -85,12 +84,5 @@ public struct Execution: Sendable {
                 arguments: arguments, environment: environment.map { "\($0.key)=\($0.value)" }, folder: folder,
                 output: output.descriptor, errors: errors.descriptor))
         return Outcome(exitCode: exit.code, output: try output.kept(), errors: try errors.kept())
-    }
-}
-
-extension Token {
-    /// Attaches bytes under a name, to be written with the token.
-    public mutating func attach(_ bytes: [UInt8], as name: String, contentType: String = "text/plain; charset=utf-8") {
-        attach(TokenResult.InlineAttachment(name: name, contentType: contentType, bytes: bytes))
     }
 }

@@ -41,9 +41,10 @@ extension Interop {
         @Test("pool events tells every token's way, from the beginning when asked")
         func events() async throws {
             try await withPool { pool in
-                try await pool.tokenpool("token", "add", "a", "--input", "true")
+                try await pool.tokenpool("token", "add", "a", "--set", "s", "--input", "true")
                 try await pool.tokenpool("work", "-q")
-                let result = try await pool.tokenpool("pool", "events", "--all", "--limit", "1", "--json")
+                let result = try await pool.tokenpool(
+                    "pool", "events", "--set", "s", "--all", "--limit", "1", "--json")
                 let event = try JSON(parsing: result.output)
                 #expect(event["event"] == "token" && event["id"] == "a" && event["state"] == "done")
                 #expect(event["outcome"] == "done" && event["exit_code"] == 0)
