@@ -21,6 +21,7 @@ final class DatabaseCore: Sendable {
     let path: String
     let pool: DatabasePool
     private let shortReads: ReadQueue
+    let tasks = DatabaseTasks()
     let attachmentStore: AttachmentStore
     let signal: ChangeSignal
     /// Protects ``Published``.

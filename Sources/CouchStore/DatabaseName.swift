@@ -29,6 +29,10 @@ package enum DatabaseName {
             """)
     }
 
+    /// Whether the documents of a database of that name are replications: `_replicator`, or one that ends in
+    /// `/_replicator`, as in CouchDB.
+    package static func isReplicator(_ name: String) -> Bool { name == "_replicator" || name.hasSuffix("/_replicator") }
+
     /// A name without `/`, the same for no other database. Names hold no `%`.
     static func fileName(_ name: String) -> String {
         name.split(separator: "/", omittingEmptySubsequences: false).joined(separator: "%2F")

@@ -72,6 +72,14 @@ package final class Store: Sendable {
         state.withLock { Array($0.names) }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
+    /// What all databases are busy with, by their names.
+    package func tasks() -> [(database: String, task: DatabaseTasks.Entry)] {
+        // What was never opened is not busy.
+        state.withLock { $0.opened }.sorted { $0.key < $1.key }.flatMap { name, database in
+            database.tasks.all.map { (name, $0) }
+        }
+    }
+
     /// The database of that name; `nil` when there is none. Opened at the first call, then kept.
     package func database(_ name: String) async throws -> StoredDatabase? {
         let (opened, exists) = state.withLock { ($0.opened[name], $0.names.contains(name)) }

@@ -37,8 +37,15 @@ extension StoredDatabase {
         }
         guard isFirst else { return }
         defer { core.published.withLock { $0.isCompacting = false } }
+        let total = try await core.read { try $0.lastRevisedNumber() }
+        let work = core.tasks.begin(.databaseCompaction, total: total)
+        defer { work.end() }
         var next: Int? = 0
-        while let start = next { next = try await change("compact") { try $0.dropReplaced(from: start) } }
+        while let start = next {
+            work.update(done: min(start, total))
+            next = try await change("compact") { try $0.dropReplaced(from: start) }
+        }
+        work.update(done: total)
         try await dropUnusedContents()
         while try await change("compact", { try $0.releasePages(1000) }) {}
         try await truncateLog()
@@ -90,6 +97,13 @@ struct ContentKey: Hashable, Sendable {
 }
 
 extension DocumentRows {
+    /// The greatest number of a document that has more than a winner; 0: none has.
+    func lastRevisedNumber() throws -> Int {
+        let row = try SQLStatement(database, "SELECT number FROM revisions ORDER BY number DESC LIMIT 1")
+        defer { row.reset() }
+        return try row.step() ? row.integer(0) : 0
+    }
+
     /// The contents that a winner, another leaf or a kept revision has.
     func usedContents() throws -> Set<ContentKey> {
         var used: Set<ContentKey> = []

@@ -24,7 +24,7 @@ package final class StoredDatabase: Sendable {
             if let made { return made }
             let new = ViewIndexes(
                 folder: viewsFolder, source: DatabaseViewSource(core: core), isPartitioned: isPartitioned,
-                logger: logger)
+                tasks: core.tasks, logger: logger)
             made = new
             return new
         }
@@ -61,6 +61,9 @@ package final class StoredDatabase: Sendable {
             },
             didCommit: { core.didCommit($0) })
     }
+
+    /// What it is busy with.
+    package var tasks: DatabaseTasks { core.tasks }
 
     /// Counts, sizes and sequences.
     package func info() async throws -> DatabaseSummary {

@@ -22,7 +22,7 @@ struct ServerRoutes: Sendable {
         case ("_active_tasks", 1):
             try call.allow("GET,HEAD")
             try requireAdmin()
-            return .json(200, .array(await service.replication.tasks().map { .object($0) }))
+            return await ActiveTasks(service: service).answer()
         case ("_membership", 1):
             try call.allow("GET,HEAD")
             try requireAdmin()

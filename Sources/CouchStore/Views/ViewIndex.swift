@@ -27,6 +27,9 @@ final class ViewIndex: Sendable {
 
     let definitions: ViewDefinitions
     let file: ViewIndexFile
+    /// The design document for which it was opened first; others can have the same views.
+    private let designID: String
+    private let tasks: DatabaseTasks
     private let source: any ViewSource
     private let mostInSnapshot: Int
     private let logger: Logger
@@ -38,10 +41,12 @@ final class ViewIndex: Sendable {
 
     /// Opens the index' file, and makes it when there is none. Blocks.
     init(
-        _ definitions: ViewDefinitions, path: String, source: any ViewSource, limits: JavaScriptLimits,
-        mostInSnapshot: Int, logger: Logger
+        _ definitions: ViewDefinitions, designID: String, path: String, source: any ViewSource,
+        limits: JavaScriptLimits, mostInSnapshot: Int, tasks: DatabaseTasks, logger: Logger
     ) throws {
         self.definitions = definitions
+        self.designID = designID
+        self.tasks = tasks
         self.source = source
         self.mostInSnapshot = mostInSnapshot
         self.logger = logger
@@ -116,11 +121,16 @@ final class ViewIndex: Sendable {
     ///
     /// - Returns: The sequence whose state the index shows now.
     private func catchUp(_ update: ViewIndexUpdate) throws -> Int {
-        var position = try file.readNow { try $0.header().sequence }
+        let start = try file.readNow { try $0.header().sequence }
+        var position = start
         var passes = 0
+        let work = tasks.begin(.indexer, design: designID, total: max(0, try source.lastSequence() - start))
+        defer { work.end() }
+        let source = FollowedSource(source: source) { work.update(done: max(0, $0 - start)) }
         while true {
             if state.withLock({ $0.isClosed }) { throw Self.closed }
             let end = try source.lastSequence()
+            work.update(done: position - start, total: max(0, end - start))
             let page = try source.changes(after: position, through: .max)
             if !page.isFull {
                 let sequence = max(end, page.lastSequence)
@@ -278,9 +288,14 @@ final class ViewIndex: Sendable {
             return !state.isCompacting && !state.isClosed
         }
         guard isFirst else { return }
+        let work = tasks.begin(.viewCompaction, design: designID, total: 0)
         try await withCheckedThrowingContinuation { continuation in
             queue.async { [self] in
-                let result = Result { try file.compact() }
+                let result = Result {
+                    work.update(done: 0, total: try file.readNow { try $0.header().trees.reduce(0) { $0 + $1.count } })
+                    try file.compact()
+                }
+                work.end()
                 state.withLock { $0.isCompacting = false }
                 continuation.resume(with: result)
             }
@@ -300,6 +315,23 @@ final class ViewIndex: Sendable {
         do { try file.close() } catch {
             logger.warning("a view index did not close", metadata: ["file": "\(file.path)", "reason": "\(error)"])
         }
+    }
+}
+
+/// The changes of another source, whose reader tells how far it has come.
+private struct FollowedSource: ViewSource {
+    let source: any ViewSource
+    let report: @Sendable (Int) -> Void
+
+    func lastSequence() throws -> Int { try source.lastSequence() }
+
+    func changes(after first: Int, through last: Int) throws -> ViewChanges {
+        report(first)
+        return try source.changes(after: first, through: last)
+    }
+
+    func atOneMoment(_ body: (any ViewSource) throws -> Void) throws {
+        try source.atOneMoment { try body(FollowedSource(source: $0, report: report)) }
     }
 }
 

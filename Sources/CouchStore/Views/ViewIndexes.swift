@@ -23,6 +23,7 @@ package final class ViewIndexes: Sendable {
     private let limits: JavaScriptLimits
     private let mostInSnapshot: Int
     private let logger: Logger
+    private let tasks: DatabaseTasks
     private let openingQueue = DispatchQueue(label: "opening view indexes")
     /// Protects the list of open indexes.
     private let state = Mutex(State())
@@ -35,13 +36,14 @@ package final class ViewIndexes: Sendable {
     /// - Parameter mostInSnapshot: Changes for which a snapshot is held; further ones are first read without.
     package init(
         folder: String, source: any ViewSource, isPartitioned: Bool = false, limits: JavaScriptLimits = .init(),
-        mostInSnapshot: Int = 200_000, logger: Logger
+        mostInSnapshot: Int = 200_000, tasks: DatabaseTasks = DatabaseTasks(), logger: Logger
     ) {
         self.folder = folder
         self.source = source
         self.isPartitioned = isPartitioned
         self.limits = limits
         self.mostInSnapshot = mostInSnapshot
+        self.tasks = tasks
         self.logger = logger
         functions = DesignFunctions(limits: limits, logger: logger)
     }
@@ -80,7 +82,7 @@ package final class ViewIndexes: Sendable {
         try Self.checkLanguage(definitions)
         guard let place = definitions.places[view] else { throw StoreError.absent("missing_named_view") }
         let plan = try plan(place, definitions.rows[place.rows].order, definitions.isPartitioned)
-        let index = try await index(definitions)
+        let index = try await index(definitions, of: design)
         switch update {
         case .before: try await index.catchUp(to: source.lastSequence())
         case .lazy, .never: break
@@ -92,12 +94,12 @@ package final class ViewIndexes: Sendable {
 
     /// What `GET /db/_design/name/_info` tells.
     package func information(design: DesignDocument) async throws -> ViewIndexInformation {
-        try await index(definitions(of: design)).information(lastSequence: source.lastSequence())
+        try await index(definitions(of: design), of: design).information(lastSequence: source.lastSequence())
     }
 
     /// Makes the index' file as small as its rows allow; returns when done.
     package func compact(design: DesignDocument) async throws {
-        try await index(definitions(of: design)).compact()
+        try await index(definitions(of: design), of: design).compact()
     }
 
     private static func checkLanguage(_ definitions: ViewDefinitions) throws(StoreError) {
@@ -117,12 +119,12 @@ package final class ViewIndexes: Sendable {
     }
 
     /// The open index with that signature; opened now, on a thread that may block, if it is not.
-    private func index(_ definitions: ViewDefinitions) async throws -> ViewIndex {
+    private func index(_ definitions: ViewDefinitions, of design: DesignDocument) async throws -> ViewIndex {
         let signature = definitions.signature
         let opening = try state.withLock { state in
             if let known = state.indexes[signature] { return known }
             if state.isClosed { throw StoreError.absent("Database does not exist.") }
-            let opening = Task { try await open(definitions) }
+            let opening = Task { try await open(definitions, designID: design.document.id) }
             state.indexes[signature] = opening
             return opening
         }
@@ -132,7 +134,7 @@ package final class ViewIndexes: Sendable {
         }
     }
 
-    private func open(_ definitions: ViewDefinitions) async throws -> ViewIndex {
+    private func open(_ definitions: ViewDefinitions, designID: String) async throws -> ViewIndex {
         let path = folder + "/" + definitions.signature + ".db"
         return try await withCheckedThrowingContinuation { continuation in
             openingQueue.async { [self] in
@@ -140,7 +142,8 @@ package final class ViewIndexes: Sendable {
                     with: Result {
                         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
                         return try ViewIndex(
-                            definitions, path: path, source: source, limits: limits, mostInSnapshot: mostInSnapshot,
+                            definitions, designID: designID, path: path, source: source, limits: limits,
+                            mostInSnapshot: mostInSnapshot, tasks: tasks,
                             logger: logger)
                     })
             }
