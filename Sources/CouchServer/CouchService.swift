@@ -50,6 +50,23 @@ package final class CouchService: Sendable {
         }
     }
 
+    /// The databases whose documents are replications, now and whenever databases were made or deleted.
+    package func replicatorDatabases() -> AsyncStream<Set<String>> {
+        let (names, continuation) = AsyncStream<Set<String>>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let changes = events.listChanges()
+        let task = Task {
+            for await _ in changes {
+                continuation.yield(Set(store.databaseNames().filter(DatabaseName.isReplicator)))
+            }
+            continuation.finish()
+        }
+        continuation.onTermination = { _ in task.cancel() }
+        return names
+    }
+
+    /// How many replications run at once, and how they take turns.
+    package var replicatorLimits: ReplicatorLimits { settings.limits.replicator }
+
     /// Creates the databases that every server has.
     package func createSystemDatabases() async throws {
         for name in ["_users", "_replicator"] where !store.databaseNames().contains(name) {

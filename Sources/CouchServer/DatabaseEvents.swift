@@ -20,6 +20,8 @@ final class DatabaseEvents: Sendable {
         var latest: [String: Event] = [:]
         var waiting: [Int: AsyncStream<Void>.Continuation] = [:]
         var nextWaiter = 0
+        /// Those who follow which databases there are.
+        var followers: [Int: AsyncStream<Void>.Continuation] = [:]
     }
 
     /// Protects the events and who waits for the next.
@@ -46,9 +48,24 @@ final class DatabaseEvents: Sendable {
                 state.latest = state.latest.filter { $0.value.kind != .deleted }
             }
             defer { state.waiting = [:] }
+            // Told under the lock: the latest of these can not be missed.
+            if kind != .updated { for follower in state.followers.values { follower.yield() } }
             return state.waiting.values.map { $0 }
         }
         for continuation in waiting { continuation.finish() }
+    }
+
+    /// Something at once and after each time that databases were made or deleted; several at a time may be one.
+    func listChanges() -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let key = state.withLock { state in
+            state.nextWaiter += 1
+            state.followers[state.nextWaiter] = continuation
+            return state.nextWaiter
+        }
+        continuation.onTermination = { [self] _ in state.withLock { _ = $0.followers.removeValue(forKey: key) } }
+        continuation.yield()
+        return stream
     }
 
     var lastSequence: Int { state.withLock(\.sequence) }

@@ -10,8 +10,8 @@ package protocol ReplicationDesk: Sendable {
     func jobs() async -> [JSONObject]
     /// One of them.
     func job(_ id: String) async -> JSONObject?
-    /// What `_scheduler/docs` tells of a document in `_replicator`; `nil` when it is no replication.
-    func page(of document: Document) async -> JSONObject?
+    /// What `_scheduler/docs` tells of a document in `_replicator` or its like; `nil` when it is no replication.
+    func page(of document: Document, in database: String) async -> JSONObject?
     /// The entries of `_active_tasks`.
     func tasks() async -> [JSONObject]
 }

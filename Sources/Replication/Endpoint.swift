@@ -192,15 +192,23 @@ package struct LocalAccess: Sendable {
     package let token: @Sendable (ReplicationAccount) -> String
     /// Who has that name now; `nil` when nobody does.
     package let account: @Sendable (String) async throws -> ReplicationAccount?
+    /// The databases whose documents are replications, now and whenever there are others.
+    package let databases: @Sendable () -> AsyncStream<Set<String>>
+    /// How many replications run at once.
+    package let schedule: @Sendable () -> ReplicationSchedule
 
     package init(
         url: String, uuid: String, token: @escaping @Sendable (ReplicationAccount) -> String,
-        account: @escaping @Sendable (String) async throws -> ReplicationAccount?
+        account: @escaping @Sendable (String) async throws -> ReplicationAccount?,
+        databases: @escaping @Sendable () -> AsyncStream<Set<String>>,
+        schedule: @escaping @Sendable () -> ReplicationSchedule
     ) {
         self.url = url
         self.uuid = uuid
         self.token = token
         self.account = account
+        self.databases = databases
+        self.schedule = schedule
     }
 }
 

@@ -6,8 +6,7 @@ struct ReplicationJob: Sendable {
     enum Origin: Hashable, Sendable {
         /// `POST /_replicate`.
         case request
-        /// A document in `_replicator`, by its id.
-        case document(String)
+        case document(ReplicatorDocument)
     }
 
     /// In the words of `_scheduler/docs`.
@@ -17,6 +16,8 @@ struct ReplicationJob: Sendable {
 
     enum Event: Sendable {
         case started
+        /// Told to make room for others, for a while.
+        case stopped
         /// A run ended with an error after it had lasted so long.
         case crashed(ReplicationError, after: Duration)
         case completed
@@ -72,6 +73,10 @@ struct ReplicationJob: Sendable {
         case .started:
             state = .running
             note("started", nil, time)
+            return .none
+        case .stopped:
+            state = .pending
+            note("stopped", nil, time)
             return .none
         case .completed:
             state = .completed

@@ -1,7 +1,7 @@
 import Logging
 import ServiceLifecycle
 
-/// Follows `_replicator` while the server serves, and ends all replications in order before it stops.
+/// Follows the databases of replications while the server serves, and ends all replications in order before it stops.
 package struct ReplicationService: Service {
     let replicator: Replicator
     /// Answers once the server can be reached.
@@ -16,7 +16,9 @@ package struct ReplicationService: Service {
         try await cancelWhenGracefulShutdown {
             do {
                 await replicator.begin(try await access())
+                async let rotation: Void = replicator.rotate()
                 try await replicator.followDocuments()
+                await rotation
             } catch is CancellationError {
                 // Told to stop before the server served.
             }

@@ -2,141 +2,175 @@ import CouchDB
 import CouchDocument
 import Logging
 
-/// The documents in `_replicator`: each is a replication that this server carries out, after a restart too.
+/// The documents in `_replicator`, and in every database whose name ends in `/_replicator`: each is a replication that this
+/// server carries out, after a restart too.
 extension Replicator {
-    private static let database = "_replicator"
-    /// The pause before `_replicator` is looked for again after it was deleted.
+    /// The pause before a database that could not be read is read again.
     private static let absence = Duration.seconds(5)
 
-    /// A client of `_replicator`, as the server itself.
-    private func ownDatabase() throws -> Database {
+    /// A client of one of them, as the server itself.
+    private func ownDatabase(_ name: String) throws -> Database {
         let access = try localAccess()
         var configuration = try ServerConfiguration(url: access.url)
         configuration.credentials = .bearer(token: access.token(.server))
         configuration.proxy = ""
         configuration.logger = logger
-        return try Server(configuration).database(Self.database)
+        return try Server(configuration).database(name)
     }
 
-    /// Follows the documents until the task is cancelled.
+    /// Follows the documents of all databases that there are and come, until the task is cancelled.
     package func followDocuments() async throws {
-        let database = try ownDatabase()
+        let databases = try localAccess().databases
+        var followers: [String: Task<Void, any Error>] = [:]
+        for await names in databases() {
+            for (name, follower) in followers where !names.contains(name) {
+                followers[name] = nil
+                follower.cancel()
+                _ = await follower.result
+                await dropAll(of: name)
+            }
+            for name in names where followers[name] == nil {
+                followers[name] = Task { try await self.follow(name) }
+            }
+        }
+        for follower in followers.values { follower.cancel() }
+        for follower in followers.values { try await follower.value }
+    }
+
+    private func follow(_ name: String) async throws {
+        let database = try ownDatabase(name)
         var query = ChangesQuery()
         query.includeDocuments = true
         while !Task.isCancelled {
             do {
                 for try await change in database.changeFeed(query) {
                     if change.id.hasPrefix("_design/") { continue }
-                    await take(change)
+                    await take(change, in: name)
                 }
             } catch {
                 if Task.isCancelled { break }
-                // It was deleted, perhaps to be made anew. Its replications end with it.
-                logger.notice("_replicator can not be read", metadata: ["reason": "\(error)"])
-                for id in Array(documentJobs.keys) { await drop(id) }
-                try? await Task.sleep(for: Self.absence)
+                logger.notice(
+                    "replications can not be read", metadata: ["database": "\(name)", "reason": "\(error)"])
             }
+            if Task.isCancelled { break }
+            // It was deleted, perhaps to be made anew. Its replications end with it.
+            await dropAll(of: name)
+            // Cancelled meanwhile: the loop's condition ends it.
+            try? await Task.sleep(for: Self.absence)
         }
         await database.server.shutdown()
     }
 
-    private func take(_ change: Change) async {
+    private func dropAll(of database: String) async {
+        for place in Array(documentJobs.keys) where place.database == database { await drop(place) }
+        for place in Array(documentFields.keys) where place.database == database { documentFields[place] = nil }
+    }
+
+    private func take(_ change: Change, in database: String) async {
+        let place = ReplicatorDocument(database: database, id: change.id)
         guard !change.isDeleted, let document = change.document else {
-            await drop(change.id)
+            await drop(place)
             return
         }
         switch document["_replication_state"]?.stringValue {
         case "completed", "failed":
             // Said by us, or by a server that this document was taken from: it is done until somebody edits that away.
-            await drop(change.id)
-        default: await start(document)
+            await drop(place)
+        default: await start(document, at: place)
         }
     }
 
-    private func drop(_ id: String) async {
-        documentFields[id] = nil
-        guard let name = documentJobs.removeValue(forKey: id) else { return }
+    private func drop(_ place: ReplicatorDocument) async {
+        documentFields[place] = nil
+        guard let name = documentJobs.removeValue(forKey: place) else { return }
         await remove(name)
     }
 
-    private func start(_ document: Document) async {
-        let id = document.id
+    private func start(_ document: Document, at place: ReplicatorDocument) async {
         do {
             let request = try ReplicationRequest(.object(document.fields))
-            if documentFields[id] == request.fields { return }
-            await drop(id)
-            documentFields[id] = request.fields
-            try await start(request, of: document)
+            if documentFields[place] == request.fields { return }
+            await drop(place)
+            documentFields[place] = request.fields
+            try await start(request, of: document, at: place)
         } catch {
             let failure = Self.failure(error)
             if failure.isFinal {
-                await drop(id)
-                await write(id, state: "failed", [("_replication_state_reason", .string(failure.reason))])
+                await drop(place)
+                await write(place, state: "failed", [("_replication_state_reason", .string(failure.reason))])
             } else {
-                startLater(document, failure)
+                startLater(place, failure)
             }
         }
     }
 
-    private func start(_ request: ReplicationRequest, of document: Document) async throws {
+    private func start(_ request: ReplicationRequest, of document: Document, at place: ReplicatorDocument) async throws
+    {
         var account = ReplicationAccount(name: nil, roles: [])
         if let owner = document["owner"]?.stringValue {
             account = try await localAccess().account(owner) ?? ReplicationAccount(name: owner, roles: [])
         }
         let name = try await name(of: request, account: account)
         if let other = jobs[name]?.job.origin {
-            let by = if case .document(let id) = other { "document `\(id)`" } else { "a request to _replicate" }
+            let by =
+                if case .document(let other) = other {
+                    "document `\(other.id)` in `\(other.database)`"
+                } else {
+                    "a request to _replicate"
+                }
             throw ReplicationError(
-                "duplicate", "Replication `\(name)` specified by document `\(document.id)` already started, by \(by)",
+                "duplicate", "Replication `\(name)` specified by document `\(place.id)` already started, by \(by)",
                 isFinal: true)
         }
-        documentJobs[document.id] = name
-        add(name, request, .document(document.id), account)
+        documentJobs[place] = name
+        add(name, request, .document(place), account)
     }
 
     /// Before its first run it could not be told what to run: a filter's source did not answer.
-    private func startLater(_ document: Document, _ failure: ReplicationError) {
+    private func startLater(_ place: ReplicatorDocument, _ failure: ReplicationError) {
         logger.notice(
             "replication can not be started yet",
-            metadata: ["document": "\(document.id)", "reason": "\(failure)"])
-        documentFields[document.id] = nil
+            metadata: ["database": "\(place.database)", "document": "\(place.id)", "reason": "\(failure)"])
+        documentFields[place] = nil
         Task {
             try? await Task.sleep(for: .seconds(10))
-            await self.startAgain(document.id)
+            await self.startAgain(place)
         }
     }
 
-    private func startAgain(_ id: String) async {
-        guard documentFields[id] == nil, documentJobs[id] == nil else { return }
+    private func startAgain(_ place: ReplicatorDocument) async {
+        guard documentFields[place] == nil, documentJobs[place] == nil else { return }
         do {
-            let database = try ownDatabase()
-            let document = try await database.documentIfPresent(id)
+            let database = try ownDatabase(place.database)
+            let document = try await database.documentIfPresent(place.id)
             await database.server.shutdown()
             guard let document, document["_replication_state"] == nil else { return }
-            await start(document)
+            await start(document, at: place)
         } catch {
-            logger.notice("replication can not be started", metadata: ["document": "\(id)", "reason": "\(error)"])
+            logger.notice(
+                "replication can not be started",
+                metadata: ["database": "\(place.database)", "document": "\(place.id)", "reason": "\(error)"])
         }
     }
 
     // MARK: What they are told
 
     /// Writes the end of a replication into its document.
-    func tell(_ id: String, of running: Running, _ result: Result<JSONObject, ReplicationError>) async {
+    func tell(_ place: ReplicatorDocument, of running: Running, _ result: Result<JSONObject, ReplicationError>) async {
         switch result {
         case .success:
             await write(
-                id, state: "completed", [("_replication_stats", .object(running.progress.info))])
+                place, state: "completed", [("_replication_stats", .object(running.progress.info))])
         case .failure(let error):
-            await write(id, state: "failed", [("_replication_state_reason", .string(error.reason))])
+            await write(place, state: "failed", [("_replication_state_reason", .string(error.reason))])
         }
     }
 
-    private func write(_ id: String, state: String, _ members: [(String, JSON)]) async {
+    private func write(_ place: ReplicatorDocument, state: String, _ members: [(String, JSON)]) async {
         do {
-            let database = try ownDatabase()
+            let database = try ownDatabase(place.database)
             for _ in 0..<5 {
-                guard var document = try await database.documentIfPresent(id) else { break }
+                guard var document = try await database.documentIfPresent(place.id) else { break }
                 for name in ["_replication_state_reason", "_replication_stats", "_replication_id"] {
                     document[name] = nil
                 }
@@ -155,7 +189,10 @@ extension Replicator {
         } catch {
             logger.error(
                 "the state of a replication was not written",
-                metadata: ["document": "\(id)", "state": "\(state)", "reason": "\(error)"])
+                metadata: [
+                    "database": "\(place.database)", "document": "\(place.id)", "state": "\(state)",
+                    "reason": "\(error)",
+                ])
         }
     }
 }

@@ -26,18 +26,18 @@ extension Replicator {
             "user": job.account.name.map(JSON.string) ?? .null, "doc_id": nil, "info": .object(info),
             "history": .array(history), "node": .string(nodeName), "start_time": .string(job.added.iso8601),
         ]
-        if case .document(let id) = job.origin {
-            page["database"] = "_replicator"
-            page["doc_id"] = .string(id)
+        if case .document(let place) = job.origin {
+            page["database"] = .string(place.database)
+            page["doc_id"] = .string(place.id)
         }
         return page
     }
 
-    /// What is told of a document in `_replicator`; `nil` for one that is no replication.
-    package func documentPage(_ document: Document) -> JSONObject? {
+    /// What is told of a document in that database; `nil` for one that is no replication.
+    package func documentPage(_ document: Document, in database: String) -> JSONObject? {
         if document.id.hasPrefix("_") { return nil }
-        var page: JSONObject = ["database": "_replicator", "doc_id": .string(document.id)]
-        let running = documentJobs[document.id].flatMap { jobs[$0] }
+        var page: JSONObject = ["database": .string(database), "doc_id": .string(document.id)]
+        let running = documentJobs[ReplicatorDocument(database: database, id: document.id)].flatMap { jobs[$0] }
         let stored = document["_replication_state"]?.stringValue
         let time = document["_replication_state_time"] ?? .null
         page["id"] = running.map { .string($0.job.name) } ?? .null
@@ -81,9 +81,9 @@ extension Replicator {
                 "database": nil, "user": job.account.name.map(JSON.string) ?? .null,
                 "source": .string(job.request.source.shown), "target": .string(job.request.target.shown),
             ]
-            if case .document(let id) = job.origin {
-                task["doc_id"] = .string(id)
-                task["database"] = "_replicator"
+            if case .document(let place) = job.origin {
+                task["doc_id"] = .string(place.id)
+                task["database"] = .string(place.database)
             }
             task.merge(running.progress.info)
             task["started_on"] = .integer(job.added.seconds)

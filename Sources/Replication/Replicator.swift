@@ -3,16 +3,20 @@ import CouchDocument
 import Crypto
 import Logging
 
-/// Replicates for this server: what `POST /_replicate` asks for, and what the documents in `_replicator` say.
+/// Replicates for this server: what `POST /_replicate` asks for, and what the documents in `_replicator` and its like
+/// say.
 ///
 /// It is a client like any other: it meets the databases of this server, too, over HTTP. One job is one replication; two
 /// that ask for the same share it.
 package actor Replicator {
-    /// A job and the task that carries it out.
+    /// A job, and what belongs to it between its runs.
     struct Running {
         var job: ReplicationJob
         var progress: ReplicationProgress
-        var task: Task<Void, Never>?
+        /// When it was started last: a count of all starts.
+        var lastStart = 0
+        /// Ends the pause after an error.
+        var alarm: Task<Void, Never>?
         /// Those who wait for the end of a single pass.
         var waiters: [CheckedContinuation<JSONObject, any Error>] = []
     }
@@ -21,10 +25,15 @@ package actor Replicator {
     let logger: Logger
     let clock: @Sendable () -> Int
     var jobs: [String: Running] = [:]
-    /// The name of the job of each document in `_replicator`.
-    var documentJobs: [String: String] = [:]
+    /// The runs under way, by their jobs' names. A run that was cancelled stands here until it has ended.
+    private var runs: [String: Task<Void, Never>] = [:]
+    /// The jobs that could run.
+    private var waiting: Set<String> = []
+    private var startCount = 0
+    /// The name of the job of each document.
+    var documentJobs: [ReplicatorDocument: String] = [:]
     /// What a document asked for, to know whether a change of it is one.
-    var documentFields: [String: JSONObject] = [:]
+    var documentFields: [ReplicatorDocument: JSONObject] = [:]
     private var access: LocalAccess?
     private var isStopping = false
 
@@ -123,16 +132,19 @@ package actor Replicator {
         _ name: String, _ request: ReplicationRequest, _ origin: ReplicationJob.Origin, _ account: ReplicationAccount
     ) {
         let job = ReplicationJob(name: name, request: request, origin: origin, account: account, at: now)
-        var running = Running(job: job, progress: ReplicationProgress(clock: clock))
-        running.task = Task { await self.carryOut(name) }
-        jobs[name] = running
+        jobs[name] = Running(job: job, progress: ReplicationProgress(clock: clock))
+        waiting.insert(name)
+        startWaiting()
     }
 
     /// Ends a job: its last checkpoint is written before it is gone.
     func remove(_ name: String) async {
         guard let running = jobs.removeValue(forKey: name) else { return }
-        running.task?.cancel()
-        await running.task?.value
+        waiting.remove(name)
+        running.alarm?.cancel()
+        let run = runs[name]
+        run?.cancel()
+        await run?.value
         for waiter in running.waiters { waiter.resume(throwing: ReplicationError("cancelled", "it was cancelled")) }
     }
 
@@ -144,36 +156,100 @@ package actor Replicator {
         }
     }
 
-    /// Runs a job until it is through, removed, or can not be.
-    private func carryOut(_ name: String) async {
-        while !Task.isCancelled, let running = jobs[name] {
-            let start = ContinuousClock.now
-            handle(.started, name)
-            let pause: Duration
-            do {
-                let answer = try await run(running)
-                if Task.isCancelled { return }
-                await finish(name, .success(answer))
-                return
-            } catch {
-                if Task.isCancelled { return }
-                let failure = Self.failure(error)
-                // A single pass that somebody waits for is told at once; everything else is tried again.
-                if failure.isFinal || running.job.origin == .request && !running.job.request.isContinuous {
-                    handle(.failed(failure), name)
-                    await finish(name, .failure(failure))
-                    return
-                }
-                guard
-                    case .retry(let delay)? = handle(.crashed(failure, after: .now - start), name)
-                else { return }
-                pause = delay
-                logger.notice(
-                    "replication crashed",
-                    metadata: ["replication": "\(name)", "reason": "\(failure)", "again in": "\(pause)"])
-            }
+    // MARK: Who runs
+
+    /// How the server is set now.
+    private var schedule: ReplicationSchedule { access?.schedule() ?? ReplicationSchedule() }
+
+    /// Rotates the jobs in every interval until the task is cancelled.
+    package func rotate() async {
+        while !Task.isCancelled {
             // Cancelled meanwhile: the loop's condition ends it.
-            try? await Task.sleep(for: pause)
+            try? await Task.sleep(for: schedule.interval)
+            await makeRoom()
+        }
+    }
+
+    private func makeRoom() async {
+        let running = runs.keys.compactMap { candidate($0) }
+        let stopped = schedule.stops(running: running, waiting: waiting.count).compactMap { name in
+            runs[name].map { (name, $0) }
+        }
+        for (name, run) in stopped {
+            handle(.stopped, name)
+            run.cancel()
+        }
+        for (_, run) in stopped { await run.value }
+        startWaiting()
+    }
+
+    private func candidate(_ name: String) -> ReplicationSchedule.Candidate? {
+        jobs[name].map { running in
+            ReplicationSchedule.Candidate(
+                name: name, isContinuous: running.job.request.isContinuous, lastStart: running.lastStart)
+        }
+    }
+
+    /// Gives the free places to those who wait.
+    private func startWaiting() {
+        let schedule = schedule
+        guard !waiting.isEmpty, runs.count < schedule.mostJobs, !isStopping else { return }
+        // An earlier run of the same name may be at its last checkpoint: its end comes here again.
+        let ready = waiting.filter { runs[$0] == nil }.compactMap { candidate($0) }
+        for name in schedule.starts(waiting: ready, running: runs.count) {
+            waiting.remove(name)
+            startCount += 1
+            jobs[name]?.lastStart = startCount
+            handle(.started, name)
+            runs[name] = Task { await self.carryOut(name) }
+        }
+    }
+
+    /// One run of a job, and what follows from its end.
+    private func carryOut(_ name: String) async {
+        guard let running = jobs[name] else {
+            runs[name] = nil
+            return
+        }
+        let start = ContinuousClock.now
+        let result: Result<JSONObject, any Error>
+        do {
+            result = .success(try await run(running))
+        } catch {
+            result = .failure(error)
+        }
+        runs[name] = nil
+        if Task.isCancelled {
+            // Removed, or told to make room: then it waits for its next turn.
+            if jobs[name] != nil { waiting.insert(name) }
+        } else {
+            await conclude(name, result, after: .now - start)
+        }
+        startWaiting()
+    }
+
+    private func conclude(_ name: String, _ result: Result<JSONObject, any Error>, after duration: Duration) async {
+        do {
+            await finish(name, .success(try result.get()))
+        } catch {
+            let failure = Self.failure(error)
+            guard let job = jobs[name]?.job else { return }
+            // A single pass that somebody waits for is told at once; everything else is tried again.
+            if failure.isFinal || job.origin == .request && !job.request.isContinuous {
+                handle(.failed(failure), name)
+                await finish(name, .failure(failure))
+                return
+            }
+            guard case .retry(let pause)? = handle(.crashed(failure, after: duration), name) else { return }
+            logger.notice(
+                "replication crashed",
+                metadata: ["replication": "\(name)", "reason": "\(failure)", "again in": "\(pause)"])
+            jobs[name]?.alarm = Task {
+                // Cancelled when the job is removed.
+                do { try await Task.sleep(for: pause) } catch { return }
+                waiting.insert(name)
+                startWaiting()
+            }
         }
     }
 
@@ -205,9 +281,9 @@ package actor Replicator {
         if case .success = result { handle(.completed, name) }
         guard let running = jobs.removeValue(forKey: name) else { return }
         for waiter in running.waiters { waiter.resume(with: result.mapError { $0 as any Error }) }
-        if case .document(let id) = running.job.origin {
-            documentJobs[id] = nil
-            await tell(id, of: running, result)
+        if case .document(let place) = running.job.origin {
+            documentJobs[place] = nil
+            await tell(place, of: running, result)
         }
     }
 

@@ -138,6 +138,12 @@ struct Daemon {
             token: { signIn.ownToken(name: $0.name, roles: $0.roles) },
             account: { name in
                 try await signIn.account(named: name).map { ReplicationAccount(name: $0.name, roles: $0.roles) }
+            },
+            databases: { service.replicatorDatabases() },
+            schedule: {
+                let limits = service.replicatorLimits
+                return ReplicationSchedule(
+                    mostJobs: limits.jobs, mostChurn: limits.churn, interval: .milliseconds(limits.interval))
             })
     }
 

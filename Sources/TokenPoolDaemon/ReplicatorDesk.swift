@@ -25,7 +25,9 @@ struct ReplicatorDesk: ReplicationDesk {
 
     func job(_ id: String) async -> JSONObject? { await replicator.jobPage(id) }
 
-    func page(of document: Document) async -> JSONObject? { await replicator.documentPage(document) }
+    func page(of document: Document, in database: String) async -> JSONObject? {
+        await replicator.documentPage(document, in: database)
+    }
 
     func tasks() async -> [JSONObject] { await replicator.activeTasks() }
 }

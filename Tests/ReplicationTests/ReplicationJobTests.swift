@@ -7,7 +7,8 @@ import Testing
 struct ReplicationJobTests {
     private func job() throws -> ReplicationJob {
         ReplicationJob(
-            name: "x", request: try ReplicationRequest(["source": "a", "target": "b"]), origin: .document("d"),
+            name: "x", request: try ReplicationRequest(["source": "a", "target": "b"]),
+            origin: .document(ReplicatorDocument(database: "_replicator", id: "d")),
             account: ReplicationAccount(name: "me", roles: []), at: UTCTime(seconds: 0))
     }
     private let failure = ReplicationError("econnrefused", "nobody there")

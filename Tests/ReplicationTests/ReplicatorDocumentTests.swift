@@ -100,4 +100,49 @@ struct ReplicatorDocumentTests {
             try await other.stop()
         }
     }
+
+    @Test("the server that replicates is killed in the middle: it goes on from its checkpoint", .timeLimit(.minutes(2)))
+    func killed() async throws {
+        try await withPair { server, source, target in
+            let own = try await TestServer.start()
+            let client = try own.client()
+            let count = 3000
+            for start in stride(from: 0, to: count, by: 1000) {
+                _ = try await source.bulkSave(
+                    (start..<start + 1000).map { Document(id: "t\($0)", fields: ["n": .integer($0)]) })
+            }
+            try await fill(source)
+            let common = try await TestServer.shared().url
+            var replication = Replication(from: common + "/" + source.name, to: common + "/" + target.name)
+            replication.options = ["worker_batch_size": 50, "checkpoint_interval": 1]
+            try await client.database("_replicator").save(Document(id: "pull", fields: replication.fields))
+            for try await change in target.changeFeed() {
+                if (change.sequence.flatMap { Int($0.prefix { $0 != "-" }) } ?? 0) >= 500 { break }
+            }
+            try await own.kill()
+            let copied = try await target.info().documentCount
+            try await own.restart()
+            let document = try await wait(for: "completed", of: "pull", on: client)
+            #expect(try await contents(of: target) == contents(of: source))
+            // Only what the checkpoint did not know was read again; the rest was there.
+            let log = try await source.localLog()
+            let runs = try #require(log["history"]?.arrayValue)
+            #expect(runs.count >= 2)
+            #expect(runs.first?["start_last_seq"]?.stringValue != nil)
+            #expect(document["_replication_stats"]?["doc_write_failures"] == 0)
+            #expect(copied < count)
+            await client.shutdown()
+            try await own.stop()
+        }
+    }
+}
+
+extension Database {
+    /// The one checkpoint that a replication left.
+    fileprivate func localLog() async throws -> JSON {
+        let page = try await server.request(
+            "GET", "/" + name.percentEncodedSegment + "/_local_docs", query: [("include_docs", "true")]
+        ).object()
+        return try #require(page["rows"]?[0]?["doc"])
+    }
 }

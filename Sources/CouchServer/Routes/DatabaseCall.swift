@@ -18,7 +18,7 @@ struct DatabaseCall: Sendable {
 
     var account: Account { call.account }
     var isUsers: Bool { database.name == "_users" }
-    var isReplicator: Bool { database.name == "_replicator" }
+    var isReplicator: Bool { DatabaseName.isReplicator(database.name) }
     var isDatabaseAdmin: Bool { security.isAdministrator(account) }
 
     func requireServerAdmin() throws(Refusal) {

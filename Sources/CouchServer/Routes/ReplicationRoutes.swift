@@ -15,7 +15,7 @@ struct ReplicationRoutes: Sendable {
         return try await service.replication.replicate(.object(try await call.postedObject()), for: call.account)
     }
 
-    /// `_scheduler/jobs[/{id}]` and `_scheduler/docs[/_replicator[/{doc}]]`.
+    /// `_scheduler/jobs[/{id}]` and `_scheduler/docs[/{database}[/{doc}]]`.
     func scheduler() async throws -> Answer? {
         let segments = call.path.segments
         guard segments.count > 1, segments[1] == "jobs" || segments[1] == "docs" else { return nil }
@@ -28,15 +28,23 @@ struct ReplicationRoutes: Sendable {
             let id = segments[2].replacing(" ", with: "+")
             guard let job = await service.replication.job(id) else { throw Refusal.notFound() }
             return .json(200, .object(job))
-        case ("docs", 2): return page("docs", of: try await documents())
-        case ("docs", let count) where segments[2] == "_replicator" && count <= 4:
-            if count == 3 { return page("docs", of: try await documents()) }
-            guard let stored = try await service.store.database("_replicator")?.read(segments[3]), !stored.isDeleted,
-                let page = await service.replication.page(of: stored.document())
-            else { throw Refusal.notFound() }
-            return .json(200, .object(page))
+        case ("docs", 2): return page("docs", of: try await documents(in: "_replicator"))
+        case ("docs", _): return try await documents(segments[2...])
         default: throw Refusal.notFound()
         }
+    }
+
+    /// The name of a database, in which slashes may stand as they are, and perhaps the id of a document.
+    private func documents(_ place: ArraySlice<String>) async throws -> Answer {
+        guard let end = place.firstIndex(where: DatabaseName.isReplicator), place.endIndex - end <= 2 else {
+            throw Refusal.badRequest("Invalid path")
+        }
+        let name = place[...end].joined(separator: "/")
+        if end == place.endIndex - 1 { return page("docs", of: try await documents(in: name)) }
+        guard let stored = try await service.store.database(name)?.read(place[end + 1]), !stored.isDeleted,
+            let page = await service.replication.page(of: stored.document(), in: name)
+        else { throw Refusal.notFound() }
+        return .json(200, .object(page))
     }
 
     private func page(_ name: String, of rows: [JSONObject]) -> Answer {
@@ -48,14 +56,14 @@ struct ReplicationRoutes: Sendable {
     }
 
     /// What becomes of the documents, only those in the states of `states=` when there is one.
-    private func documents() async throws -> [JSONObject] {
-        guard let database = try await service.store.database("_replicator") else { return [] }
+    private func documents(in name: String) async throws -> [JSONObject] {
+        guard let database = try await service.store.database(name) else { return [] }
         let wanted = call.query["states"].map { $0.split(separator: ",").map(String.init) } ?? []
         var query = AllDocumentsQuery(limit: Int.max)
         query.includesBodies = true
         var pages: [JSONObject] = []
         for stored in try await database.allDocuments(query).documents {
-            guard let page = await service.replication.page(of: stored.document()) else { continue }
+            guard let page = await service.replication.page(of: stored.document(), in: name) else { continue }
             if wanted.isEmpty || page["state"]?.stringValue.map(wanted.contains) == true { pages.append(page) }
         }
         return pages

@@ -7,6 +7,7 @@ struct ServerLimits: Sendable {
         let section: String
         let key: String
         let fallback: Int
+        var least = 1
     }
 
     private static let documentSizeKey = Number(section: "couchdb", key: "max_document_size", fallback: 8_000_000)
@@ -16,6 +17,9 @@ struct ServerLimits: Sendable {
     private static let sessionKey = Number(section: "chttpd_auth", key: "timeout", fallback: 600)
     private static let thresholdKey = Number(section: "chttpd_auth_lockout", key: "threshold", fallback: 5)
     private static let lockoutKey = Number(section: "chttpd_auth_lockout", key: "max_lifetime", fallback: 300_000)
+    private static let jobsKey = Number(section: "replicator", key: "max_jobs", fallback: 500, least: 0)
+    private static let churnKey = Number(section: "replicator", key: "max_churn", fallback: 20)
+    private static let intervalKey = Number(section: "replicator", key: "interval", fallback: 60_000)
     private static let connectionsKey = Number(section: own, key: "max_connections", fallback: 10_000)
     private static let requestsKey = Number(section: own, key: "max_requests", fallback: 2048)
     private static let feedsKey = Number(section: own, key: "max_feeds", fallback: 8192)
@@ -28,7 +32,8 @@ struct ServerLimits: Sendable {
     private static let own = "tokenpoold"
     private static let numbers = [
         documentSizeKey, attachmentSizeKey, requestSizeKey, changesKey, sessionKey, thresholdKey, lockoutKey,
-        connectionsKey, requestsKey, feedsKey, bodyMemoryKey, headKey, bodyKey, answerKey,
+        jobsKey, churnKey, intervalKey, connectionsKey, requestsKey, feedsKey, bodyMemoryKey, headKey, bodyKey,
+        answerKey,
     ]
 
     /// The largest document in bytes.
@@ -44,6 +49,7 @@ struct ServerLimits: Sendable {
     let workload: Workload.Limits
     let pace: ConnectionPace.Limits
     let lockout: Lockout.Rule
+    let replicator: ReplicatorLimits
     /// Seconds that a session cookie lives.
     let session: Int
     /// Whether `_users/_security` may be changed.
@@ -56,7 +62,7 @@ struct ServerLimits: Sendable {
     init(_ sections: Settings.Sections) {
         func text(_ section: String, _ key: String) -> String? { sections[section]?[key] }
         func number(_ number: Number) -> Int {
-            text(number.section, number.key).flatMap { Self.value($0) } ?? number.fallback
+            text(number.section, number.key).flatMap { Self.value($0, number.least) } ?? number.fallback
         }
         func time(_ key: Number) -> TimeAmount { .milliseconds(Int64(number(key))) }
         documentSize = number(Self.documentSizeKey)
@@ -71,6 +77,8 @@ struct ServerLimits: Sendable {
         lockout = Lockout.Rule(
             isEnforced: (text("chttpd_auth_lockout", "mode") ?? "enforce") == "enforce",
             threshold: number(Self.thresholdKey), lifetime: number(Self.lockoutKey) / 1000)
+        replicator = ReplicatorLimits(
+            jobs: number(Self.jobsKey), churn: number(Self.churnKey), interval: number(Self.intervalKey))
         session = number(Self.sessionKey)
         isUsersSecurityEditable = text("couchdb", "users_db_security_editable") == "true"
         requiresUser = text("chttpd", "require_valid_user") == "true"
@@ -84,18 +92,27 @@ struct ServerLimits: Sendable {
         return sections
     }
 
-    /// A positive number that no sum or product of limits overflows with; CouchDB says `infinity` for none.
-    private static func value(_ text: String) -> Int? {
+    /// A number that is large enough and that no sum or product of limits overflows with; CouchDB says `infinity` for none.
+    private static func value(_ text: String, _ least: Int) -> Int? {
         if text == "infinity" { return 1 << 40 }
-        guard let number = Int(text), number > 0 else { return nil }
+        guard let number = Int(text), number >= least else { return nil }
         return min(number, 1 << 40)
     }
 
     /// Why a setting can not be; `nil` when it can.
     static func fault(_ section: String, _ key: String, _ value: String) -> String? {
-        guard numbers.contains(where: { $0.section == section && $0.key == key }), Self.value(value) == nil else {
-            return nil
-        }
-        return "\(section)/\(key) must be a positive integer"
+        guard let number = numbers.first(where: { $0.section == section && $0.key == key }),
+            Self.value(value, number.least) == nil
+        else { return nil }
+        return "\(section)/\(key) must be \(number.least > 0 ? "a positive integer" : "an integer, 0 or more")"
     }
+}
+
+/// How many replications run at once, as CouchDB's settings of `replicator` say.
+package struct ReplicatorLimits: Sendable {
+    package let jobs: Int
+    /// How many make room for others in one interval.
+    package let churn: Int
+    /// Milliseconds.
+    package let interval: Int
 }

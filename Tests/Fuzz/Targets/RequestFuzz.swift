@@ -23,7 +23,7 @@
             }
             func jobs() async -> [JSONObject] { [] }
             func job(_ id: String) async -> JSONObject? { nil }
-            func page(of document: Document) async -> JSONObject? { nil }
+            func page(of document: Document, in database: String) async -> JSONObject? { nil }
             func tasks() async -> [JSONObject] { [] }
         }
 
