@@ -91,7 +91,7 @@ final class DatabaseCore: Sendable {
     {
         try refuseWhenClosed()
         do {
-            return try await shortReads.perform(body)
+            return try await shortReads.perform { database in try body(DocumentRows(database: database)) }
         } catch {
             try refuseWhenClosed()
             throw StoreError.wrapping(error, attempt: "read database \"\(name)\"")

@@ -2,64 +2,101 @@ import Dispatch
 import GRDB
 import Synchronization
 
-/// Answers short reads: a few threads take what waits and answer it from one snapshot.
+/// Answers short reads, on the thread that asks when it may wait for a disk (``ReadingThread``) and a connection is free;
+/// else a few threads take what waits and answer it from one snapshot.
 ///
-/// So many readers at once cost few transactions, and a single one costs one change of thread each way. The snapshot is
-/// always younger than the reads that it answers, so a reader sees every write that was acknowledged before it asked.
-/// Long reads do not belong here: those behind them would wait. Each thread has a connection of its own: a pool's hand-over
-/// costs more than a short read.
+/// A read in place costs a few system calls, where a change of thread to a reader and back costs several times that. When
+/// one took long, its data were not in memory: the next ones go to the readers, so that whoever else is served by the
+/// asking thread does not wait with it. The snapshot is always younger than the reads that it answers, so a reader sees
+/// every write that was acknowledged before it asked. Long reads do not belong here: those behind them would wait.
 final class ReadQueue: Sendable {
     /// Reads at a time.
-    private static let threadCount = 2
+    private static let connectionCount = 2
+    /// So many reads go to the readers after one in place took long.
+    static let detour = 64
     /// Reads that share a snapshot at most, so that others can begin on the next thread.
     private static let shareLimit = 16
 
-    private typealias Job = @Sendable (Result<DocumentRows, any Error>) -> Void
+    private typealias Job = @Sendable (Result<Database, any Error>) -> Void
 
     private struct State {
         var pending: [Job] = []
-        var busyThreads = 0
-        /// Connections that no thread uses.
+        /// Connections that nobody uses.
         var idle: [DatabaseQueue]
+        /// Reads that are still not to be made in place.
+        var detour = 0
         var isClosed = false
     }
 
     private let connections: [DatabaseQueue]
+    private let patience: Duration
     private let threads: DispatchQueue
     /// Threads at work.
     private let work = DispatchGroup()
-    /// Protects what waits and how many threads work on it.
+    /// Protects what waits and which connections are free.
     private let state: Mutex<State>
 
-    init(path: String, label: String) throws {
-        connections = try (0..<Self.threadCount).map { _ in try DatabaseFile.openReader(path: path, label: label) }
+    /// Opens a file that is there.
+    ///
+    /// - Parameter patience: A read in place that takes longer is the last one for a while.
+    init(path: String, label: String, patience: Duration = .milliseconds(2)) throws {
+        self.patience = patience
+        connections = try (0..<Self.connectionCount).map { _ in try DatabaseFile.openReader(path: path, label: label) }
         state = Mutex(State(idle: connections))
         threads = DispatchQueue(label: "store.readers.\(label)", qos: .userInitiated, attributes: .concurrent)
     }
 
     /// Reads from a snapshot taken after this call.
-    func perform<Value: Sendable>(_ body: @escaping @Sendable (DocumentRows) throws -> Value) async throws -> Value {
-        try await withCheckedThrowingContinuation { continuation in
-            submit { rows in continuation.resume(with: Result { try body(try rows.get()) }) }
+    func perform<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        if ReadingThread.isCurrent, let connection = takeInPlace() { return try read(connection, body) }
+        return try await withCheckedThrowingContinuation { continuation in
+            submit { database in continuation.resume(with: Result { try body(try database.get()) }) }
         }
     }
 
-    private func submit(_ job: @escaping Job) {
-        let (isClosed, mustStart) = state.withLock { state in
-            if state.isClosed { return (true, false) }
-            state.pending.append(job)
-            guard state.busyThreads < Self.threadCount else { return (false, false) }
-            state.busyThreads += 1
+    /// A free connection, unless others wait for one or reads took long of late.
+    private func takeInPlace() -> DatabaseQueue? {
+        state.withLock { state in
+            if state.detour > 0 {
+                state.detour -= 1
+                return nil
+            }
+            guard state.pending.isEmpty, !state.isClosed, let connection = state.idle.popLast() else { return nil }
             // Entered under the lock: whoever closes waits for it.
             work.enter()
-            return (false, true)
+            return connection
+        }
+    }
+
+    private func read<Value>(_ connection: DatabaseQueue, _ body: (Database) throws -> Value) throws -> Value {
+        let start = ContinuousClock.now
+        let result = Result { try Self.withSnapshot(connection, body) }
+        let isSlow = ContinuousClock.now - start > patience
+        let mustStart = state.withLock { state in
+            if isSlow { state.detour = Self.detour }
+            if state.pending.isEmpty { state.idle.append(connection) }
+            return !state.pending.isEmpty
+        }
+        if mustStart { startReader(connection) } else { work.leave() }
+        return try result.get()
+    }
+
+    private func submit(_ job: @escaping Job) {
+        let (isClosed, connection) = state.withLock { state -> (Bool, DatabaseQueue?) in
+            if state.isClosed { return (true, nil) }
+            state.pending.append(job)
+            guard let connection = state.idle.popLast() else { return (false, nil) }
+            work.enter()
+            return (false, connection)
         }
         if isClosed { job(.failure(Self.closed)) }
-        if mustStart {
-            threads.async {
-                self.drain()
-                self.work.leave()
-            }
+        if let connection { startReader(connection) }
+    }
+
+    private func startReader(_ connection: DatabaseQueue) {
+        threads.async {
+            self.drain(connection)
+            self.work.leave()
         }
     }
 
@@ -79,13 +116,10 @@ final class ReadQueue: Sendable {
 
     private static var closed: StoreError { StoreError(.closed, "Database does not exist.") }
 
-    private func drain() {
-        // There are as many connections as threads.
-        let connection = state.withLock { $0.idle.removeLast() }
+    private func drain(_ connection: DatabaseQueue) {
         while true {
             let jobs = state.withLock { state -> [Job] in
                 if state.pending.isEmpty {
-                    state.busyThreads -= 1
                     state.idle.append(connection)
                     return []
                 }
@@ -96,18 +130,26 @@ final class ReadQueue: Sendable {
             if jobs.isEmpty { return }
             var hasBegun = false
             do {
-                try connection.unsafeRead { database in
-                    try SQLStatement(database, "BEGIN").run()
+                try Self.withSnapshot(connection) { database in
                     hasBegun = true
-                    let rows = DocumentRows(database: database)
-                    for job in jobs { job(.success(rows)) }
-                    // SQLite may have ended it already: what failed was told to the job that met it.
-                    if database.isInsideTransaction { try SQLStatement(database, "COMMIT").run() }
+                    for job in jobs { job(.success(database)) }
                 }
             } catch {
                 // A job's own failure goes to its own caller, and nobody is answered twice when only the end failed.
                 if !hasBegun { for job in jobs { job(.failure(error)) } }
             }
+        }
+    }
+
+    private static func withSnapshot<Value>(_ connection: DatabaseQueue, _ body: (Database) throws -> Value) throws
+        -> Value
+    {
+        try connection.unsafeRead { database in
+            try SQLStatement(database, "BEGIN").run()
+            let result = Result { try body(database) }
+            // SQLite may have ended it already: what failed was told to the one that met it.
+            if database.isInsideTransaction { try SQLStatement(database, "COMMIT").run() }
+            return try result.get()
         }
     }
 }

@@ -140,10 +140,10 @@ struct WorkCommand: AsyncParsableCommand {
         do {
             try await journal.run { try await pilot.run() }
         } catch {
-            progress.end(failed: true)
+            await progress.end(failed: true)
             throw error
         }
-        progress.end()
+        await progress.end()
     }
 
     private var source: ClaimSource {

@@ -1,11 +1,22 @@
 import CouchDocument
+import Dispatch
 import Foundation
 import Synchronization
 import TokenPool
 import TokenPoolWorker
 
 /// What `work` tells while it works: a line that is rewritten on a terminal, lines otherwise, events with `--json`.
+///
+/// Printing has a thread of its own: a terminal that was stopped, or a reader of a pipe that sleeps, must not keep the
+/// pilot from renewing its leases. What waits to be printed is bounded.
 final class WorkProgress: Sendable {
+    /// News that wait at most.
+    private static let mostWaiting = 100_000
+
+    private struct Backlog {
+        var waiting = 0
+        var dropped = 0
+    }
     private struct State {
         var done = 0
         var failed = 0
@@ -16,8 +27,11 @@ final class WorkProgress: Sendable {
         var hasBegun = false
         var signals = 0
     }
-    // Protects the counts, which news from any thread change.
+    // Protects the counts, which are changed where they are printed and read at the end.
     private let state = Mutex(State())
+    private let printing = DispatchQueue(label: "work progress")
+    // Protects how much waits to be printed.
+    private let backlog = Mutex(Backlog())
     private let output: Output
     private let worker: String
     private let isTerminal: Bool
@@ -29,8 +43,9 @@ final class WorkProgress: Sendable {
         isTerminal = output.style == .people && isatty(STDERR_FILENO) == 1
     }
 
+    /// Returns at once.
     func note(_ news: PilotNews) {
-        state.withLock { state in
+        enqueue { [self] state in
             switch news {
             case .claimed(let ids):
                 state.hasBegun = true
@@ -77,8 +92,34 @@ final class WorkProgress: Sendable {
         }
     }
 
+    private func enqueue(_ body: @escaping @Sendable (inout State) -> Void) {
+        let hasRoom = backlog.withLock { backlog in
+            if backlog.waiting == Self.mostWaiting {
+                backlog.dropped += 1
+                return false
+            }
+            backlog.waiting += 1
+            return true
+        }
+        guard hasRoom else { return }
+        printing.async { [self] in
+            let dropped = backlog.withLock { backlog in
+                backlog.waiting -= 1
+                defer { backlog.dropped = 0 }
+                return backlog.dropped
+            }
+            state.withLock { state in
+                if dropped > 0 {
+                    let text = "\(dropped) events were not printed: nobody read the output"
+                    emit(&state, ["event": "trouble", "message": .string(text)], text)
+                }
+                body(&state)
+            }
+        }
+    }
+
     func noteSignal(_ name: String) {
-        state.withLock { state in
+        enqueue { [self] state in
             state.signals += 1
             emit(
                 &state, ["event": "signal", "signal": .string(name)],
@@ -87,17 +128,25 @@ final class WorkProgress: Sendable {
         }
     }
 
-    /// The last word: what was done in all. Nothing when the pilot never came to work.
-    func end(failed: Bool = false) {
-        state.withLock { state in
-            clear(&state)
-            if failed && !state.hasBegun { return }
-            output.event(
-                [
-                    "event": "finished", "worker": .string(worker), "done": .integer(state.done),
-                    "failed": .integer(state.failed), "retried": .integer(state.retried),
-                ], summary(state))
+    /// The last word: what was done in all. Nothing when the pilot never came to work. Returns when all is printed.
+    func end(failed: Bool = false) async {
+        await withCheckedContinuation { continuation in
+            printing.async { [self] in
+                state.withLock { state in
+                    clear(&state)
+                    if !failed || state.hasBegun { conclude(state) }
+                }
+                continuation.resume()
+            }
         }
+    }
+
+    private func conclude(_ state: State) {
+        output.event(
+            [
+                "event": "finished", "worker": .string(worker), "done": .integer(state.done),
+                "failed": .integer(state.failed), "retried": .integer(state.retried),
+            ], summary(state))
     }
 
     private func summary(_ state: State) -> String {

@@ -95,8 +95,9 @@ public final class Pilot: Service {
     /// - Throws: What kept it from working: no such database or view, not allowed, server not reached in time. And
     ///   ``TokensLeft`` when tokens stay locked until their leases end, because they could not be handed back.
     public func run() async throws {
-        // Shielded from the caller's cancellation, under which it could not hand tokens back.
-        let work = Task { try await self.work() }
+        // Shielded from the caller's cancellation, under which it could not hand tokens back. A pilot mostly waits for
+        // answers and for commands: beside its transfers, on one thread, that costs the fewest changes of thread.
+        let work = Task { try await self.pool.database.server.onTransportThread { try await self.work() } }
         try await withTaskCancellationHandler {
             try await withGracefulShutdownHandler {
                 try await work.value

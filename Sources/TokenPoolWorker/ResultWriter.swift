@@ -1,7 +1,8 @@
 import CouchDB
 import TokenPool
 
-/// Writes results: those that come while a request is under way share the next one.
+/// Writes results: those that come while a request is under way share the next one, and in a rush a request gathers for a
+/// few milliseconds, since one of ten results costs hardly more than one of one.
 ///
 /// An actor, to protect the list of results that wait.
 actor ResultWriter {
@@ -24,6 +25,8 @@ actor ResultWriter {
     private var isAbandoned = false
     private static let batchLimit = 256
     private static let batchBytes = 8 << 20
+    /// From the beginning of a request to that of the next, while results come faster.
+    private static let cadence = Duration.milliseconds(5)
 
     init(pool: Pool, patience: Patience) {
         self.pool = pool
@@ -39,7 +42,9 @@ actor ResultWriter {
 
     private func enqueue(_ entry: Pending) {
         pending.append(entry)
-        if writing == nil { writing = Task { await writeAll() } }
+        if writing == nil {
+            writing = Task { await self.pool.database.server.onTransportThread { await self.writeAll() } }
+        }
         if isAbandoned { writing?.cancel() }
     }
 
@@ -52,6 +57,7 @@ actor ResultWriter {
 
     private func writeAll() async {
         while !pending.isEmpty {
+            let start = ContinuousClock.now
             var size = 0
             let count = pending.prefix(Self.batchLimit).prefix { entry in
                 defer { size += entry.size }
@@ -60,6 +66,10 @@ actor ResultWriter {
             let batch = Array(pending.prefix(count))
             pending.removeFirst(count)
             await write(batch)
+            // Cut short by an abandonment, after which there is nothing to gather for.
+            if !pending.isEmpty && pending.count < Self.batchLimit {
+                try? await Task.sleep(until: start + Self.cadence)
+            }
         }
         writing = nil
     }

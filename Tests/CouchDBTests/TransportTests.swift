@@ -34,6 +34,54 @@ struct TransportTests {
         #expect(connections.all == [1])
     }
 
+    @Test("runs work on its own thread when asked to, requests of child tasks too")
+    func ownThread() async throws {
+        let peer = ScriptedPeer { connection in
+            while connection.request() != nil { connection.answer(200, #"{"couchdb":"Welcome","version":"3.5.0"}"#) }
+        }
+        let server = try server(peer)
+        try await server.onTransportThread {
+            let thread = UInt(pthread_self())
+            for _ in 0..<20 {
+                #expect(try await server.info().version == "3.5.0")
+                #expect(UInt(pthread_self()) == thread)
+            }
+            let threads = try await withThrowingTaskGroup(of: UInt.self) { group in
+                for _ in 0..<20 {
+                    group.addTask {
+                        _ = try await server.info()
+                        return UInt(pthread_self())
+                    }
+                }
+                return try await group.reduce(into: Set()) { $0.insert($1) }
+            }
+            #expect(threads == [thread])
+        }
+    }
+
+    @Test("lets work on its thread come to its end although the client is shut down meanwhile")
+    func shutDownUnderWork() async throws {
+        let asked = Notes<Bool>()
+        let peer = ScriptedPeer { connection in
+            _ = connection.request()
+            asked.add(true)
+            // No answer: the client gives up.
+            _ = connection.request()
+        }
+        let server = try server(peer)
+        let work = Task {
+            await server.onTransportThread {
+                await #expect(throws: CouchDBError.self) { try await server.info() }
+                await Task.yield()
+                await #expect(throws: CouchDBError.self) { try await server.info() }
+                return "done"
+            }
+        }
+        while asked.all.isEmpty { await Task.yield() }
+        await server.shutdown()
+        #expect(await work.value == "done")
+    }
+
     @Test("sends a small body in one piece with its head, without Expect — PUT /db/id")
     func smallBody() async throws {
         let seen = Notes<PeerRequest>()

@@ -14,6 +14,8 @@ import CCurl
 /// the transport is dropped. Requests may come from any task.
 final class CouchTransport: Sendable {
     private let mailbox: Mailbox
+    /// Runs tasks on the thread.
+    let executor: TransportExecutor
 
     private static let globalInit: Void = {
         guard tp_global_init() == CURLE_OK else { fatalError("libcurl could not be initialised") }
@@ -25,7 +27,9 @@ final class CouchTransport: Sendable {
         // The thread alone uses the handle; the mailbox only wakes it, which libcurl allows from anywhere.
         nonisolated(unsafe) let shared = multi
         mailbox = Mailbox(multi: shared)
-        let loop = Unmanaged.passRetained(TransportLoop(multi: multi, settings: settings, mailbox: mailbox))
+        executor = TransportExecutor(mailbox: mailbox)
+        let loop = Unmanaged.passRetained(
+            TransportLoop(multi: multi, settings: settings, mailbox: mailbox, executor: executor))
         if let error = Self.startThread(loop.toOpaque()) {
             loop.takeRetainedValue().abandon("could not start a thread: \(String(cString: strerror(error)))")
         }

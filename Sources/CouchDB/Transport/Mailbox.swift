@@ -7,6 +7,8 @@ enum TransportCommand: Sendable {
     case cancel(Exchange)
     /// Go on with what was paused, in both directions.
     case resume(Exchange)
+    /// Run a part of a task that prefers this thread.
+    case run(UnownedJob)
     case shutDown
 }
 

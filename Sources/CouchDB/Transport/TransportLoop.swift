@@ -5,14 +5,18 @@ final class TransportLoop {
     private let multi: UnsafeMutableRawPointer
     private let settings: TransportSettings
     private let mailbox: Mailbox
+    private let executor: TransportExecutor
     private var transfers: [ObjectIdentifier: Transfer] = [:]
     /// Handles that have done their work and wait for more.
     private var idle: [EasyHandle] = []
 
-    init(multi: UnsafeMutableRawPointer, settings: TransportSettings, mailbox: Mailbox) {
+    init(
+        multi: UnsafeMutableRawPointer, settings: TransportSettings, mailbox: Mailbox, executor: TransportExecutor
+    ) {
         self.multi = multi
         self.settings = settings
         self.mailbox = mailbox
+        self.executor = executor
         let limit = settings.maxConnections
         _ = tp_multi_setopt_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, limit)
         _ = tp_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, limit)
@@ -22,6 +26,8 @@ final class TransportLoop {
     func run() {
         var isRunning = true
         while isRunning {
+            for command in mailbox.take() where !handle(command) { isRunning = false }
+            // What the tasks of this thread asked for just now is begun in the same turn.
             for command in mailbox.take() where !handle(command) { isRunning = false }
             var count: Int32 = 0
             curl_multi_perform(multi, &count)
@@ -43,6 +49,7 @@ final class TransportLoop {
             if let transfer = remove(exchange) { transfer.fail(.cancelled) }
         case .resume(let exchange):
             if let transfer = transfers[ObjectIdentifier(exchange)] { curl_easy_pause(transfer.handle.raw, 0) }
+        case .run(let job): executor.run(job)
         case .shutDown: return false
         }
         return true
@@ -103,7 +110,13 @@ final class TransportLoop {
         idle = []
         let (commands, waiters) = mailbox.close()
         curl_multi_cleanup(multi)
-        for case .start(_, let exchange) in commands { exchange.finish(.failure(failure)) }
+        for command in commands {
+            switch command {
+            case .start(_, let exchange): exchange.finish(.failure(failure))
+            case .run(let job): executor.runElsewhere(job)
+            case .cancel, .resume, .shutDown: break
+            }
+        }
         for waiter in waiters { waiter.resume() }
     }
 }

@@ -1,3 +1,4 @@
+import CouchStore
 import HummingbirdCore
 import Logging
 import NIOCore
@@ -5,13 +6,14 @@ import NIOHTTPTypes
 
 /// A connection whose requests are answered on the thread that reads and writes its socket.
 ///
-/// A short request then costs no change of thread but the one to the database and back. Long work (a large body, an answer
-/// that is written while it is made) moves to the common pool; see ``CouchService`` and ``CouchResponder``.
+/// A short request then costs no change of thread: it reads the database in place (``ReadingThread``). Long work (a large
+/// body, an answer that is written while it is made) moves to the common pool; see ``CouchService`` and ``CouchResponder``.
 struct ConnectionChannel: ServerChildChannel {
     let http: HTTP1Channel
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        http.setup(channel: channel, logger: logger)
+        ReadingThread.declare()
+        return http.setup(channel: channel, logger: logger)
     }
 
     func handle(value: HTTP1Channel.Value, logger: Logger) async {

@@ -26,6 +26,7 @@ struct DesignRoutes: Sendable {
 
     /// The design document of that id.
     static func design(_ id: String, in database: StoredDatabase) async throws -> DesignDocument {
+        if let kept = try await database.designDocuments().first(where: { $0.document.id == id }) { return kept }
         guard let stored = try await database.read(id) else { throw Refusal.notFound() }
         if stored.isDeleted { throw Refusal.notFound("deleted") }
         guard let design = DesignDocument(stored.document()) else { throw Refusal.notFound() }

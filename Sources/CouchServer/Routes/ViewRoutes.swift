@@ -30,12 +30,14 @@ struct ViewRoutes: Sendable {
         try options.read(call.query)
         let result = try await here.database.views.pages(design: design, view: view, Self.query(options))
         let chosen = options
-        return .json(200) { writer in
+        let writing: Answer.Writing = { writer in
             var rows = RowWriter()
             try await write(result, chosen, &rows, &writer)
             rows.text.raw("\n")
             try await rows.flush(to: &writer)
         }
+        let isShort = result.isShort && !options.includesDocuments
+        return isShort ? try await .gathered(200, writing) : .json(200, streaming: writing)
     }
 
     private func queries(_ design: DesignDocument, _ view: String) async throws -> Answer {

@@ -24,6 +24,8 @@ final class ViewIndex: Sendable {
 
     /// Passes without a snapshot at most, one after the other.
     private static let mostPasses = 2
+    /// Rows that are read in passing.
+    private static let fewRows = 128
 
     let definitions: ViewDefinitions
     let file: ViewIndexFile
@@ -189,13 +191,16 @@ final class ViewIndex: Sendable {
         }
         switch functions[position] {
         case .builtin(let builtin):
-            return try await file.read { snapshot in
+            // Groups can be many; a total is found at once.
+            let read = { @Sendable (snapshot: ViewIndexFile.Snapshot) throws -> ViewResult in
                 let header = try snapshot.header()
                 let reader = Self.reader(header.trees[tree], functions.count, snapshot)
                 let rows = try ViewQueryRun(plan: plan, reader: reader).reduced(
                     by: builtin, position: position, grouping)
                 return ViewResult(totalRows: nil, offset: nil, updateSequence: header.sequence, rows: rows)
             }
+            if case .none = grouping { return try await file.readShortly(read) }
+            return try await file.read(read)
         case .javaScript(let function):
             let (groups, calls, sequence) = try await file.read { snapshot in
                 let header = try snapshot.header()
@@ -211,17 +216,14 @@ final class ViewIndex: Sendable {
 
     /// Rows that are not reduced: at once when they are few, else the first page and a snapshot for the rest.
     private func rows(_ tree: Int, _ plan: ViewQueryPlan, reduceCount: Int) async throws -> ViewResult {
-        let few = try await file.read { snapshot -> ViewResult? in
-            let header = try snapshot.header()
-            let run = ViewQueryRun(plan: plan, reader: Self.reader(header.trees[tree], reduceCount, snapshot))
-            var (offset, ranks) = try run.ranks()
-            let page = try run.takePage(from: &ranks)
-            guard ranks.isEmpty else { return nil }
-            return ViewResult(
-                totalRows: header.trees[tree].count, offset: offset, updateSequence: header.sequence,
-                rows: try run.rows(page))
+        if plan.ranges.count <= Self.fewRows,
+            let few = try await file.readShortly({ try Self.few(Self.fewRows, tree, plan, reduceCount, $0) })
+        {
+            return few
         }
-        if let few { return few }
+        if let page = try await file.read({ try Self.few(.max, tree, plan, reduceCount, $0) }) {
+            return page
+        }
         let kept = try await file.makeSnapshot()
         return try await kept.read { database in
             let snapshot = ViewIndexFile.Snapshot(database)
@@ -236,6 +238,21 @@ final class ViewIndex: Sendable {
                 rest: ViewRowPages(
                     kept, plan: plan, tree: header.trees[tree], reduceCount: reduceCount, ranks: ranks))
         }
+    }
+
+    /// All rows of an answer; `nil` when they are more than `most`, or more than a page.
+    private static func few(
+        _ most: Int, _ tree: Int, _ plan: ViewQueryPlan, _ reduceCount: Int, _ snapshot: ViewIndexFile.Snapshot
+    ) throws -> ViewResult? {
+        let header = try snapshot.header()
+        let run = ViewQueryRun(plan: plan, reader: reader(header.trees[tree], reduceCount, snapshot))
+        var (offset, ranks) = try run.ranks()
+        guard ranks.reduce(0, { $0 + $1.count }) <= most else { return nil }
+        let page = try run.takePage(from: &ranks)
+        guard ranks.isEmpty else { return nil }
+        return ViewResult(
+            totalRows: header.trees[tree].count, offset: offset, updateSequence: header.sequence,
+            rows: try run.rows(page))
     }
 
     private static func reader(

@@ -27,6 +27,7 @@ final class ViewIndexFile: Sendable {
 
     let path: String
     private let pool: DatabasePool
+    private let shortReads: ReadQueue
 
     /// Opens the file, and makes it anew when it is of another format or collation, or damaged.
     init(path: String, trees: Int) throws {
@@ -40,6 +41,7 @@ final class ViewIndexFile: Sendable {
             }
             pool = opened
         }
+        shortReads = try ReadQueue(path: path, label: "view index")
     }
 
     /// `nil`: the file is of another format.
@@ -80,7 +82,10 @@ final class ViewIndexFile: Sendable {
         for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
     }
 
-    func close() throws { try pool.close() }
+    func close() throws {
+        try shortReads.close()
+        try pool.close()
+    }
 
     /// Bytes of the file with its log.
     var fileSize: Int {
@@ -104,6 +109,11 @@ final class ViewIndexFile: Sendable {
     /// Reads within one snapshot, on a thread of the pool.
     func read<Result: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> Result) async throws -> Result {
         try await pool.read { database in try body(Snapshot(database)) }
+    }
+
+    /// Reads a little within one snapshot, without a change of thread where that can be.
+    func readShortly<Result: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> Result) async throws -> Result {
+        try await shortReads.perform { database in try body(Snapshot(database)) }
     }
 
     /// The file as it is now, for as long as the snapshot is held.

@@ -41,6 +41,12 @@ package struct ViewResult: Sendable {
         self.rest = rest
     }
 
+    /// Whether the rows are few and small, and all here.
+    package var isShort: Bool {
+        guard rest == nil, rows.count <= 128 else { return false }
+        return rows.reduce(0) { $0 + $1.key.count + $1.value.count } <= 64 << 10
+    }
+
     /// The answer with all its rows.
     func whole() async throws -> ViewResult {
         var result = self

@@ -112,3 +112,12 @@ func seconds(_ body: () async throws -> Void) async rethrows -> Double {
     let elapsed = try await ContinuousClock().measure(body)
     return Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
 }
+
+/// The median time of `count` requests one after the other, in milliseconds.
+func median(of count: Int, _ request: (Int) async throws -> Void) async throws -> Double {
+    var times: [Double] = []
+    for number in 0..<max(1, count) { times.append(try await seconds { try await request(number) }) }
+    return median(times) * 1000
+}
+
+func median(_ values: [Double]) -> Double { BenchReport.Series(name: "", unit: "", values: values).median }

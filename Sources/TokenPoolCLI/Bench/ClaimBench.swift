@@ -28,7 +28,7 @@ struct ClaimBench: AsyncParsableCommand {
                 try await BenchTokens.create(pool, prefix: "~rest", in: database)
                 try await bench.eachRun { run in
                     try await BenchTokens.create(tokens, prefix: "run\(run)", in: database)
-                    _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
+                    _ = try await database.view(.queues, ViewQuery(limit: 1))
                     let elapsed = try await seconds { try await cycle(database, tokens) }
                     report.add("claim + finish", Double(tokens) / elapsed, unit: "tokens/s")
                 }
@@ -41,11 +41,11 @@ struct ClaimBench: AsyncParsableCommand {
         let worker = WorkerIdentity(
             hostname: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
             environment: [:])
-        let source = ClaimSource(view: .picasTodo, order: .asViewed)
-        var window = ClaimWindow(order: .asViewed)
+        var chooser = QueueChooser(sets: nil)
         var finished = 0
         while finished < count {
-            let claims = try await pool.claim(slots, from: source, as: worker, lease: .seconds(300), window: &window)
+            let claims = try await pool.claim(
+                slots, offering: Offer(cores: slots), as: worker, lease: .seconds(300), chooser: &chooser)
             guard !claims.isEmpty else { throw CommandFailure(message: "the pool ran dry after \(finished) tokens") }
             let now = pool.clock.now()
             let results = claims.map { (claim: $0, result: TokenResult(exitCode: 0, started: now, ended: now)) }

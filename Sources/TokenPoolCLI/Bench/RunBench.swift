@@ -35,11 +35,11 @@ struct RunBench: AsyncParsableCommand {
                     try await BenchTokens.create(tokens, prefix: "run\(run)", in: database) { token in
                         token.pool.command = .array(arguments.map(JSON.string))
                     }
-                    _ = try await database.view(.picasTodo, ViewQuery(limit: 1))
+                    _ = try await database.view(.queues, ViewQuery(limit: 1))
                     let elapsed = try await seconds { try await work(database, folder) }
                     report.add("run", Double(tokens) / elapsed, unit: "tokens/s")
                 }
-                let left = try await database.view(.picasTodo, ViewQuery(limit: 1)).rows.count
+                let left = try await Pool(database: database).queues().count
                 guard left == 0 else {
                     throw CommandFailure(message: "tokens were left over: the figures do not count")
                 }
@@ -50,6 +50,7 @@ struct RunBench: AsyncParsableCommand {
     private func work(_ database: Database, _ folder: String) async throws {
         var pilotOptions = PilotOptions(workDirectory: folder, environment: ProcessInfo.processInfo.environment)
         pilotOptions.slots = slots
+        pilotOptions.source = .queues()
         let identity = WorkerIdentity(
             hostname: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
             environment: [:])
