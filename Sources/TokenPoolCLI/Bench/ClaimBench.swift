@@ -29,30 +29,12 @@ struct ClaimBench: AsyncParsableCommand {
                 try await bench.eachRun { run in
                     try await BenchTokens.create(tokens, prefix: "run\(run)", in: database)
                     _ = try await database.view(.queues, ViewQuery(limit: 1))
-                    let elapsed = try await seconds { try await cycle(database, tokens) }
+                    let elapsed = try await seconds {
+                        try await ClaimCycle(pool: Pool(database: database), slots: slots).run(tokens)
+                    }
                     report.add("claim + finish", Double(tokens) / elapsed, unit: "tokens/s")
                 }
             }
-        }
-    }
-
-    private func cycle(_ database: Database, _ count: Int) async throws {
-        let pool = Pool(database: database)
-        let worker = WorkerIdentity(
-            hostname: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
-            environment: [:])
-        var chooser = QueueChooser(sets: nil)
-        var finished = 0
-        while finished < count {
-            let claims = try await pool.claim(
-                slots, offering: Offer(cores: slots), as: worker, lease: .seconds(300), chooser: &chooser)
-            guard !claims.isEmpty else { throw CommandFailure(message: "the pool ran dry after \(finished) tokens") }
-            let now = pool.clock.now()
-            let results = claims.map { (claim: $0, result: TokenResult(exitCode: 0, started: now, ended: now)) }
-            for outcome in try await pool.finish(results) {
-                guard case .saved = outcome else { throw CommandFailure(message: "a finished token was superseded") }
-            }
-            finished += claims.count
         }
     }
 }
