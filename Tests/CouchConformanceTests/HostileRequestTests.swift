@@ -147,7 +147,7 @@ struct HostileRequestTests {
         #expect(
             try await guarded.request("PUT", "/d/_design/x", #"{"views":{"v":{"map":"function () {}"}}}"#).status == 201
         )
-        for path in ["/d/_design/x/_view/v", "/d/_changes", "/d/_changes?feed=continuous"] {
+        for path in ["/d/_design/x/_view/v?include_docs=true", "/d/_changes", "/d/_changes?feed=continuous"] {
             let socket = try RawSocket(port: guarded.port)
             try await socket.send(
                 GuardedServer.head("HEAD", path) + GuardedServer.head("GET", "/_up", "Connection: close\r\n"))
