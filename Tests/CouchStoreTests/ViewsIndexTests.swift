@@ -51,6 +51,30 @@ struct ViewsIndexTests {
         }
     }
 
+    @Test("an index closes although those who read it need the thread that closes it", .timeLimit(.minutes(1)))
+    func closingUnderReaders() async throws {
+        let documents = (0..<500).map { "{\"_id\":\"t\($0)\",\"lock\":0,\"n\":1}" }
+        for _ in 0..<5 {
+            try await ViewBench.run(documents) { bench in
+                try await bench.expect(Self.todo, gives: ["null 500"])
+                try await withTaskExecutorPreference(OwnThread(mayRead: true)) { () async throws in
+                    await withTaskGroup(of: Void.self) { group in
+                        for _ in 0..<20 {
+                            group.addTask {
+                                do {
+                                    #expect(try await bench.page(Self.todo) { $0.reduce = false }.rows.count == 500)
+                                } catch {
+                                    #expect(error is StoreError, "\(error)")
+                                }
+                            }
+                        }
+                        group.addTask { await bench.views.close() }
+                    }
+                }
+            }
+        }
+    }
+
     @Test("an index that is opened again goes on where it was")
     func reopening() async throws {
         let first = try ViewBench(["{\"_id\":\"t1\",\"lock\":0,\"n\":1}"])

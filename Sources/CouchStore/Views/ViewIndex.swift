@@ -326,11 +326,16 @@ final class ViewIndex: Sendable {
             return !state.isClosed
         }
         guard isFirst else { return }
-        // Queued behind a running pass, so nothing uses the file any more.
-        await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
-        thread.stop()
-        do { try file.close() } catch {
-            logger.warning("a view index did not close", metadata: ["file": "\(file.path)", "reason": "\(error)"])
+        // Queued behind a running pass. It waits for readers, and some of them may need the caller's thread to end.
+        await withCheckedContinuation { continuation in
+            queue.async { [self] in
+                thread.stop()
+                do { try file.close() } catch {
+                    logger.warning(
+                        "a view index did not close", metadata: ["file": "\(file.path)", "reason": "\(error)"])
+                }
+                continuation.resume()
+            }
         }
     }
 }
