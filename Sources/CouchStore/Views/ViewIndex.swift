@@ -94,7 +94,7 @@ final class ViewIndex: Sendable {
 
     private func isCurrent(_ sequence: Int) -> Bool { state.withLock { $0.sequence >= sequence && !$0.isClosed } }
 
-    private static let closed = StoreError.absent("the view index was closed: its database or design document is gone")
+    private static var closed: StoreError { ViewIndexFile.closed }
 
     private func start() { queue.async { [self] in update() } }
 

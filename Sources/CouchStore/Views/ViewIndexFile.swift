@@ -2,6 +2,7 @@ import CICU
 import Dispatch
 import Foundation
 import GRDB
+import Synchronization
 
 /// The SQLite file of one index: row trees, cut into nodes, and how far the index has come.
 ///
@@ -28,6 +29,12 @@ final class ViewIndexFile: Sendable {
     let path: String
     private let pool: DatabasePool
     private let shortReads: ReadQueue
+    /// Protects from closing under those who read.
+    private let isClosed = Mutex(false)
+    /// Who reads on a thread of the pool.
+    private let reads = DispatchGroup()
+
+    static let closed = StoreError.absent("the view index was closed: its database or design document is gone")
 
     /// Opens the file, and makes it anew when it is of another format or collation, or damaged.
     init(path: String, trees: Int) throws {
@@ -82,9 +89,21 @@ final class ViewIndexFile: Sendable {
         for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
     }
 
+    /// Refuses new readers, waits for those there are, and closes the file. Blocks.
     func close() throws {
+        isClosed.withLock { $0 = true }
+        // SQLite's functions must not be called on a closed connection, and GRDB does.
+        reads.wait()
         try shortReads.close()
         try pool.close()
+    }
+
+    private func beginRead() throws {
+        try isClosed.withLock { isClosed in
+            if isClosed { throw Self.closed }
+            // Entered under the lock: whoever closes waits for it.
+            reads.enter()
+        }
     }
 
     /// Bytes of the file with its log.
@@ -108,7 +127,9 @@ final class ViewIndexFile: Sendable {
 
     /// Reads within one snapshot, on a thread of the pool.
     func read<Result: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> Result) async throws -> Result {
-        try await pool.read { database in try body(Snapshot(database)) }
+        try beginRead()
+        defer { reads.leave() }
+        return try await pool.read { database in try body(Snapshot(database)) }
     }
 
     /// Reads a little within one snapshot, without a change of thread where that can be.
@@ -118,7 +139,9 @@ final class ViewIndexFile: Sendable {
 
     /// The file as it is now, for as long as the snapshot is held.
     func makeSnapshot() async throws -> DatabaseSnapshot {
-        try await withCheckedThrowingContinuation { continuation in
+        try beginRead()
+        defer { reads.leave() }
+        return try await withCheckedThrowingContinuation { continuation in
             Self.openingQueue.async { [self] in continuation.resume(with: Result { try pool.makeSnapshot() }) }
         }
     }
