@@ -6,9 +6,9 @@ import TokenPool
 
 // What a pilot asks of the pool; every answer becomes an event.
 extension Pilot {
-    func claim(_ count: Int, _ left: Offer?) async {
+    func claim(_ count: Int, _ left: Offer?, ahead: Int) async {
         do {
-            let claims = try await take(count, left)
+            let claims = try await take(count, left, ahead)
             noteContact()
             if claims.isEmpty {
                 watchChanges()
@@ -27,7 +27,7 @@ extension Pilot {
         }
     }
 
-    private func take(_ count: Int, _ left: Offer?) async throws -> [ClaimedToken] {
+    private func take(_ count: Int, _ left: Offer?, _ ahead: Int) async throws -> [ClaimedToken] {
         // Only one claim is under way at a time, so nobody else uses window and chooser meanwhile.
         let source = shared.withLock(\.source)
         if source.queues != nil, let left {
@@ -42,7 +42,7 @@ extension Pilot {
             }
             do {
                 return try await pool.claim(
-                    count, offering: left, as: identity, lease: options.lease, chooser: &chooser)
+                    count, offering: left, ahead: ahead, as: identity, lease: options.lease, chooser: &chooser)
             } catch let error as PoolError where error.code == .noSuchView && source.queues == [] {
                 sayOnce(
                     "the views of \"work\" are missing, so tokens are taken as PiCaS does: run `tokenpool views push`")
@@ -50,7 +50,7 @@ extension Pilot {
                     shared.source = .view(.picasTodo)
                     shared.window = ClaimWindow(order: shared.source.order)
                 }
-                return try await take(count, left)
+                return try await take(count, left, ahead)
             }
         }
         var window = shared.withLock(\.window)

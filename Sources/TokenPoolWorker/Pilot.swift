@@ -139,8 +139,8 @@ public final class Pilot: Service {
                     case .finish: break loop
                     case .abandon: await writer.abandon()
                     case .claim(let count):
-                        let left = state.left(now)
-                        group.addTask { await self.claim(count, left) }
+                        let (left, ahead) = (state.left(now), state.ahead(of: count))
+                        group.addTask { await self.claim(count, left, ahead: ahead) }
                     default: perform(action, runner, reporter, in: &group)
                     }
                 }

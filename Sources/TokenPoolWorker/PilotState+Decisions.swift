@@ -6,7 +6,9 @@ extension PilotState {
         if let claimBegan { pace.noteClaim(now - claimBegan) }
         claimBegan = nil
         taken += claims.count
-        if claims.isEmpty {
+        if claims.isEmpty, hasMoreRoom {
+            forgetEmptiness()
+        } else if claims.isEmpty {
             if !isPoolEmpty { sweptSinceEmpty = false }
             isPoolEmpty = true
             claimAt = now + backOff(after: &emptyClaims, atMost: isWatching ? .seconds(60) : .seconds(10))
@@ -26,7 +28,11 @@ extension PilotState {
     }
 
     /// There is more room than at the last claim: what did not fit then, or was more than its set may have, may do so now.
-    mutating func roomChanged() { if offer != nil && isPoolEmpty { forgetEmptiness() } }
+    mutating func roomChanged() {
+        guard offer != nil else { return }
+        hasMoreRoom = true
+        if isPoolEmpty { forgetEmptiness() }
+    }
 
     /// A pause that doubles each time and differs between pilots.
     func backOff(after count: inout Int, atMost longest: Duration) -> Duration {
@@ -114,6 +120,14 @@ extension PilotState {
         return left
     }
 
+    /// How many tokens that require nothing are wanted although there is no room for them yet: what runs now and requires
+    /// nothing either will be over by the time that they are here.
+    func ahead(of count: Int) -> Int {
+        let runs = running.values.filter { !$0.isReporting }
+        guard runs.allSatisfy({ $0.claim.token.pool.requires.isEmpty }) else { return 0 }
+        return max(0, count + queue.count - max(0, slots - runs.count))
+    }
+
     /// What the machine has left beside what runs.
     private func free(_ now: Timestamp) -> Offer? {
         guard var left = offer else { return nil }
@@ -154,6 +168,7 @@ extension PilotState {
         // Half of what is wanted is still there: a later claim brings more at once.
         guard wanted > 0, busy < slots || queue.count <= wanted else { return actions }
         claimBegan = now
+        hasMoreRoom = false
         actions.append(.claim(wanted))
         return actions
     }

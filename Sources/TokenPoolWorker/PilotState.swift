@@ -92,6 +92,8 @@ public struct PilotState: Sendable {
     public internal(set) var taken = 0
     var pace = Pace()
     var claimBegan: Timestamp?
+    /// Whether there is more room than when the claim that is under way was begun: that it brings nothing says little then.
+    var hasMoreRoom = false
     var claimAt: Timestamp?
     var emptyClaims = 0
     var isPoolEmpty = false

@@ -65,6 +65,24 @@ struct QueueChooserTests {
         }
     }
 
+    @Test("tokens that require nothing are taken ahead of the room for them, when so many are wanted; others are not")
+    mutating func ahead() throws {
+        var chooser = QueueChooser()
+        chooser.fill([try queue("plain"), try queue("large", #"[["cores",2]]"#, priority: 9)], isFresh: true, now: now)
+        let full = Offer(cores: 0)
+        #expect(chosen(chooser, 5, full) == nil)
+        guard case .claim(let queue, let count) = chooser.next(5, full, ahead: 3, using: &random) else {
+            Issue.record("nothing is claimed")
+            return
+        }
+        #expect(queue.set == "plain")
+        #expect(count == 3)
+        guard case .claim(_, 4) = chooser.next(5, Offer(cores: 1), ahead: 3, using: &random) else {
+            Issue.record("what there is room for comes on top")
+            return
+        }
+    }
+
     @Test("sets share a worker's time by their shares, however long their tokens are")
     mutating func shares() throws {
         var chooser = QueueChooser()

@@ -41,6 +41,44 @@ struct PilotStateTests {
         #expect(claims(actions) == [2])
     }
 
+    @Test("does not take the pool for empty because a claim brought nothing that was begun when there was less room")
+    func emptyClaimBeforeAnEnd() {
+        var state = PilotState(
+            slots: 2, lease: .seconds(300), grace: .seconds(10), condition: StopCondition(), started: start,
+            offer: Offer(cores: 2))
+        _ = state.handle(.tick, now: start)
+        let begun = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        #expect(runs(begun) == ["a", "b"])
+        // Commands of a millisecond: more is wanted while both run.
+        _ = state.handle(.ended(lease: "l-a"), now: start + .milliseconds(1))
+        #expect(claims(state.handle(.tick, now: start + .milliseconds(1))).count <= 1)
+        _ = state.handle(.ended(lease: "l-b"), now: start + .milliseconds(2))
+        _ = state.handle(.reported(lease: "l-a", retryAt: nil), now: start + .milliseconds(3))
+        _ = state.handle(.reported(lease: "l-b", retryAt: nil), now: start + .milliseconds(3))
+        // The claim that was under way all the time found nothing that fitted.
+        let actions = state.handle(.claimed([]), now: start + .milliseconds(4))
+        #expect(!actions.contains(.finish) && !actions.contains(.sweep))
+        #expect(claims(actions).count == 1)
+        #expect(state.handle(.claimed([]), now: start + .milliseconds(5)) == [.sweep])
+        #expect(state.handle(.swept(freed: false), now: start + .milliseconds(6)).contains(.finish))
+    }
+
+    @Test("wants tokens that require nothing ahead of the room for them, but none beside those that require much")
+    func ahead() {
+        var state = PilotState(
+            slots: 2, lease: .seconds(300), grace: .seconds(10), condition: StopCondition(), started: start,
+            offer: Offer(cores: 2))
+        #expect(state.ahead(of: 2) == 0)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        #expect(state.ahead(of: 5) == 5)
+        var large = claim("c")
+        large.token.pool.requires = ["cores": 1]
+        _ = state.handle(.ended(lease: "l-a"), now: start + .seconds(1))
+        _ = state.handle(.claimed([large]), now: start + .seconds(1))
+        #expect(state.ahead(of: 5) == 0)
+    }
+
     @Test("has one claim under way at a time")
     func oneClaim() {
         var state = state()

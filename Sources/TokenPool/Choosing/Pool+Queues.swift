@@ -7,18 +7,22 @@ extension Pool {
     ///
     /// No more tokens of a set are held at once than its `limit` says.
     ///
+    /// - Parameter ahead: So many tokens that require nothing are taken although there is no room for them yet: the worker
+    ///   expects that there soon will be.
     /// - Returns: The tokens, now locked by `worker`; none when nothing that is there can be taken.
     /// - Throws: ``PoolError/Code/noSuchView`` without our views.
     public func claim(
-        _ count: Int, offering left: Offer, as worker: WorkerIdentity, lease: Duration, chooser: inout QueueChooser
+        _ count: Int, offering left: Offer, ahead: Int = 0, as worker: WorkerIdentity, lease: Duration,
+        chooser: inout QueueChooser
     ) async throws -> [ClaimedToken] {
         var random = SystemRandomNumberGenerator()
         var left = left
+        var ahead = ahead
         var claimed: [ClaimedToken] = []
         chooser.begin(now: clock.now())
         do {
             while claimed.count < count {
-                switch chooser.next(count - claimed.count, left, using: &random) {
+                switch chooser.next(count - claimed.count, left, ahead: ahead, using: &random) {
                 case .nothing: return claimed
                 case .read(let isFresh):
                     // What is held already can begin while others look for the rest.
@@ -31,7 +35,10 @@ extension Pool {
                 case .claim(let queue, let wanted):
                     let some = try await take(wanted, from: queue, as: worker, lease: lease, &chooser)
                     chooser.note(queue, claimed: some.count, of: wanted)
-                    for claim in some { left = left.less(claim.token.pool.requires) }
+                    for claim in some {
+                        if !left.admits(claim.token.pool.requires) { ahead -= 1 }
+                        left = left.less(claim.token.pool.requires)
+                    }
                     claimed += some
                 }
             }

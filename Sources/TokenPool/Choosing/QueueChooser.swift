@@ -56,8 +56,14 @@ public struct QueueChooser: Sendable {
     }
 
     /// What to do next for up to so many tokens.
-    func next(_ count: Int, _ left: Offer, using random: inout some RandomNumberGenerator) -> Step {
-        let open = queues.filter { !spent.contains($0.name) && left.admits($0.requires) }
+    ///
+    /// - Parameter ahead: So many that require nothing may be taken beyond what there is room for.
+    func next(_ count: Int, _ left: Offer, ahead: Int = 0, using random: inout some RandomNumberGenerator) -> Step {
+        func room(_ queue: WorkQueue, atMost count: Int) -> Int {
+            let now = left.room(for: queue.requires, atMost: count)
+            return queue.requires.isEmpty ? min(count, now + max(0, ahead)) : now
+        }
+        let open = queues.filter { !spent.contains($0.name) && room($0, atMost: 1) > 0 }
         guard let best = open.map(\.priority).max() else {
             return readAt == nil || !isFresh ? .read(isFresh: readAt != nil || order == .oldest) : .nothing
         }
@@ -68,7 +74,7 @@ public struct QueueChooser: Sendable {
             // No more than what is older than the others' oldest; before its rows are read that is one.
             let next = sorted.count > 1 ? sorted[1].rank : -Double.infinity
             let run = sorted.count > 1 ? window(of: sorted[0]).leading { WorkQueue.rank(of: $0) >= next } : count
-            return .claim(sorted[0], left.room(for: sorted[0].requires, atMost: min(count, max(run, 1))))
+            return .claim(sorted[0], room(sorted[0], atMost: min(count, max(run, 1))))
         case .random:
             // Each token alike, so a queue as often as it has tokens.
             var number = Int.random(in: 0..<open.reduce(0) { $0 + $1.count }, using: &random)
@@ -78,7 +84,7 @@ public struct QueueChooser: Sendable {
                     return number < 0
                 })
             else { return .nothing }
-            return .claim(drawn, left.room(for: drawn.requires, atMost: count))
+            return .claim(drawn, room(drawn, atMost: count))
         }
         let equals = open.filter { $0.priority == best }
         // In any order first, so that workers without a past begin with different sets.
@@ -88,7 +94,7 @@ public struct QueueChooser: Sendable {
             return one.set == other.set && Self.size(one) > Self.size(other)
         }
         guard let chosen else { return .nothing }
-        return .claim(chosen, left.room(for: chosen.requires, atMost: count))
+        return .claim(chosen, room(chosen, atMost: count))
     }
 
     private static func size(_ queue: WorkQueue) -> Double {
