@@ -114,6 +114,21 @@ struct PilotTests {
         }
     }
 
+    @Test("commands of a millisecond: it ends when the pool is empty, and not before", arguments: [1, 2])
+    func shortCommands(slots: Int) async throws {
+        try await PilotFixture.with { fixture in
+            let tokens = (0..<200).map { number in
+                var token = Token(id: "short_\(number)")
+                token.pool.command = ["/bin/true"]
+                return token.document
+            }
+            for outcome in try await fixture.pool.database.bulkSave(tokens) { #expect(outcome.error == nil) }
+            try await fixture.pilot(slots: slots, change: { $0.source = .queues() }).run()
+            #expect(try await fixture.pool.queues().isEmpty)
+            for number in 0..<200 { #expect(try await fixture.pool.token("short_\(number)").state == .done) }
+        }
+    }
+
     @Test("a failing token is tried as often as it says, at once or later, then it is an error with its log")
     func retries() async throws {
         try await PilotFixture.with { fixture in
