@@ -1,41 +1,10 @@
 import CouchDocument
 import CouchStore
-import Logging
-import Synchronization
 import Testing
 
 /// What a change and a query cost, told by the functions themselves: each call logs how many values it was given.
 @Suite("Costs of views")
 struct ViewsCostTests {
-    /// Gathers the messages of view functions.
-    final class Messages: LogHandler, Sendable {
-        private let texts = Mutex<[String]>([])
-        var logLevel: Logger.Level {
-            get { .debug }
-            set {}
-        }
-        var metadata: Logger.Metadata {
-            get { [:] }
-            set {}
-        }
-        subscript(metadataKey _: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-
-        func log(event: LogEvent) {
-            if let message = event.metadata?["message"] { texts.withLock { $0.append("\(message)") } }
-        }
-
-        /// The messages since the last call.
-        func take() -> [String] {
-            texts.withLock { texts in
-                defer { texts = [] }
-                return texts
-            }
-        }
-    }
-
     static let overview = DesignDocument(
         map: "function (doc) { log('map'); emit([doc.state, doc.n], {count: 1, sum: doc.n}); }",
         reduce: """
@@ -54,9 +23,8 @@ struct ViewsCostTests {
     @Test("after one change, a view of many rows is mapped, reduced and queried in a few calls on a few values")
     func oneChange() async throws {
         let count = 20_000
-        let messages = Messages()
-        let logger = Logger(label: "test") { _ in messages }
-        let bench = try ViewBench((0..<count).map { Self.document($0, state: $0 % 4) }, logger: logger)
+        let messages = ViewMessages()
+        let bench = try ViewBench((0..<count).map { Self.document($0, state: $0 % 4) }, logger: messages.logger)
         let design = Self.overview
         let total = count * (count - 1) / 2
         try await bench.expect(design, gives: ["null {\"count\":\(count),\"sum\":\(total)}"])

@@ -75,10 +75,12 @@ final class ViewBench: Sendable {
 
     /// Runs a test and removes the folder after it.
     static func run(
-        _ documents: [String] = [], seconds: Double = 5, bytes: Int = 256 << 20,
+        _ documents: [String] = [], seconds: Double = 5, bytes: Int = 256 << 20, messages: ViewMessages? = nil,
         _ body: (ViewBench) async throws -> Void
     ) async throws {
-        let bench = try ViewBench(documents, limits: JavaScriptLimits(seconds: seconds, bytes: bytes))
+        let bench = try ViewBench(
+            documents, limits: JavaScriptLimits(seconds: seconds, bytes: bytes),
+            logger: messages?.logger ?? Logger(label: "test"))
         do { try await body(bench) } catch {
             try await bench.views.removeAll()
             throw error
@@ -127,5 +129,36 @@ extension DesignDocument {
     init(map: String, reduce: String? = nil, name: String = "d") {
         self.init(name: name)
         views = ["v": View(map: map, reduce: reduce)]
+    }
+}
+
+/// Gathers what view functions say, and what is said of them.
+final class ViewMessages: LogHandler, Sendable {
+    private let texts = Mutex<[String]>([])
+    var logLevel: Logger.Level {
+        get { .debug }
+        set {}
+    }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    subscript(metadataKey _: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+
+    var logger: Logger { Logger(label: "test") { _ in self } }
+
+    func log(event: LogEvent) {
+        if let message = event.metadata?["message"] { texts.withLock { $0.append("\(message)") } }
+    }
+
+    /// The messages since the last call.
+    func take() -> [String] {
+        texts.withLock { texts in
+            defer { texts = [] }
+            return texts
+        }
     }
 }

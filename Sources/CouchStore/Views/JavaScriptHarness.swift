@@ -16,6 +16,7 @@ enum JavaScriptHarness {
             delete global[name];
           }
 
+          // What a call that was stopped said is not what the next one says: each begins with nothing.
           let emitted = [], logged = [], root = {}, modules = Object.create(null);
 
           global.emit = function (key, value) { emitted[emitted.length] = key; emitted[emitted.length] = value; };
@@ -30,10 +31,13 @@ enum JavaScriptHarness {
           global.isArray = isArray;
           global.toJSON = function (value) { return stringify(value); };
 
+          // Whatever was thrown may itself throw when it is looked at.
           function describe(error) {
-            if (error instanceof Error) return error.name + ': ' + error.message;
-            if (typeof error === 'object' && error !== null) return stringify(error);
-            return text(error);
+            try {
+              if (error instanceof Error) return error.name + ': ' + error.message;
+              if (typeof error === 'object' && error !== null) return stringify(error);
+              return text(error);
+            } catch (another) { return 'an error that can not be told'; }
           }
 
           function compile(source) {
@@ -92,7 +96,13 @@ enum JavaScriptHarness {
           // functions of the first document.
           function mapAll(batch) {
             const began = now(), step = maps.length, results = [];
-            let count = -1;
+            logged = [];
+            let count = -1, untouched;
+            // In CouchDB's words (share/server/views.js). The id is that of the document as it came: the function may have changed its own.
+            function tell(error, document) {
+              if (untouched === undefined) untouched = parse(batch);
+              global.log('function raised exception (' + describe(error) + ') with doc._id ' + untouched[document]._id);
+            }
             for (let f = 0; f < step; f++) {
               const map = maps[f];
               // Every function gets its own copy, so that none sees what another did to a document.
@@ -105,30 +115,34 @@ enum JavaScriptHarness {
                   results[at] = emitted.length === 0 ? 0 : emitted;
                 } catch (error) {
                   results[at] = 0;
-                  global.log('function raised exception (' + describe(error) + ') with doc._id ' + documents[d]._id);
+                  tell(error, d);
                 }
                 if ((d & 15) === 15 && now() - began > slice) { count = d + 1; break; }
               }
             }
             emitted = [];
             results.length = count * step;
-            const messages = logged;
-            logged = [];
             let body;
             try { body = stringify(results); } catch (error) {
-              // Something can not be written as JSON: its document counts as one that threw. What is nested so deep that it
-              // can only just be written must not be written as a part of something else.
-              const texts = results.map(function (rows) {
-                try { return stringify(rows); } catch (error) { return '0'; }
+              // Something can not be written as JSON: its document counts as one that threw, for this function. What is nested
+              // so deep that it can only just be written must not be written as a part of something else.
+              const texts = results.map(function (rows, at) {
+                try { return stringify(rows); } catch (error) {
+                  tell(error, (at - at % step) / step);
+                  return '0';
+                }
               });
               body = '[' + texts.join(',') + ']';
             }
+            const messages = logged;
+            logged = [];
             return '[' + count + ',' + stringify(messages) + ',' + body + ']';
           }
 
           // calls: [function, length of the input, keys or null, values]; rereduce when there are no keys.
           function reduceAll(batch) {
             const began = now(), calls = parse(batch), results = [];
+            logged = [];
             let count = 0;
             while (count < calls.length) {
               const call = calls[count];
@@ -167,6 +181,7 @@ enum JavaScriptHarness {
 
           function guarded(body) {
             let result;
+            logged = [];
             try {
               result = { ok: body() };
             } catch (error) {
@@ -208,7 +223,7 @@ enum JavaScriptHarness {
                 const map = named(parse(path));
                 return parse(documents).map(function (doc) {
                   emitted = [];
-                  try { map(doc); } catch (error) { return false; }
+                  map(doc);
                   return emitted.length > 0;
                 });
               });
