@@ -138,7 +138,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests",
-            dependencies: ["CouchDB", "CouchDocument", "Replication", "TestSupport"], swiftSettings: strict),
+            dependencies: ["CouchDB", "CouchDocument", "Replication", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
             name: "SandboxesTests", dependencies: ["CouchDB", "CouchDocument", "Sandboxes", "TestSupport"],
             swiftSettings: strict),

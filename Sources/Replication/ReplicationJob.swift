@@ -36,6 +36,14 @@ struct ReplicationJob: Sendable {
         let reason: String?
     }
 
+    /// Whose shares it has: the database of its document, or who asked.
+    var owner: String {
+        switch origin {
+        case .request: account.name ?? ""
+        case .document(let place): place.database
+        }
+    }
+
     /// With what follows the base: `…+continuous`.
     let name: String
     let request: ReplicationRequest
@@ -49,11 +57,6 @@ struct ReplicationJob: Sendable {
     private(set) var updated: UTCTime
     /// The newest first.
     private(set) var history: [HistoryEntry]
-    private static let longestHistory = 20
-    /// A run that lasted so long was well: the next error is the first again (CouchDB's `health_threshold`).
-    private static let healthy = Duration.seconds(120)
-    /// CouchDB waits from half a minute to eight hours; a pool should not stand still that long after a restart.
-    private static let longestPause = Duration.seconds(600)
 
     init(
         name: String, request: ReplicationRequest, origin: Origin, account: ReplicationAccount, at time: UTCTime
@@ -67,14 +70,17 @@ struct ReplicationJob: Sendable {
         history = [HistoryEntry(time: time, type: "added", reason: nil)]
     }
 
-    mutating func handle(_ event: Event, at time: UTCTime) -> Action {
+    mutating func handle(_ event: Event, at time: UTCTime, _ schedule: ReplicationSchedule) -> Action {
         updated = time
+        defer { history.removeLast(max(0, history.count - schedule.longestHistory)) }
         switch event {
         case .started:
             state = .running
             note("started", nil, time)
             return .none
         case .stopped:
+            // It was well until then, as CouchDB sees it.
+            (errorCount, lastError) = (0, nil)
             state = .pending
             note("stopped", nil, time)
             return .none
@@ -89,18 +95,15 @@ struct ReplicationJob: Sendable {
             note("crashed", error.description, time)
             return .none
         case .crashed(let error, let duration):
-            if duration >= Self.healthy { errorCount = 0 }
-            errorCount += 1
+            errorCount = duration > schedule.retry.health ? 0 : errorCount + 1
             lastError = error
             state = .crashing
             note("crashed", error.description, time)
-            // One second, doubled with each error in a row.
-            return .retry(after: min(.seconds(1 << min(errorCount - 1, 20)), Self.longestPause))
+            return .retry(after: schedule.retry.pause(after: errorCount))
         }
     }
 
     private mutating func note(_ type: String, _ reason: String?, _ time: UTCTime) {
         history.insert(HistoryEntry(time: time, type: type, reason: reason), at: 0)
-        if history.count > Self.longestHistory { history.removeLast() }
     }
 }

@@ -56,7 +56,7 @@ extension Replicator {
             // It was deleted, perhaps to be made anew. Its replications end with it.
             await dropAll(of: name)
             // Cancelled meanwhile: the loop's condition ends it.
-            try? await Task.sleep(for: Self.absence)
+            try? await time.sleep(Self.absence)
         }
         await database.server.shutdown()
     }
@@ -64,6 +64,7 @@ extension Replicator {
     private func dropAll(of database: String) async {
         for place in Array(documentJobs.keys) where place.database == database { await drop(place) }
         for place in Array(documentFields.keys) where place.database == database { documentFields[place] = nil }
+        for place in Array(documentErrors.keys) where place.database == database { documentErrors[place] = nil }
     }
 
     private func take(_ change: Change, in database: String) async {
@@ -82,6 +83,7 @@ extension Replicator {
 
     private func drop(_ place: ReplicatorDocument) async {
         documentFields[place] = nil
+        documentErrors[place] = nil
         guard let name = documentJobs.removeValue(forKey: place) else { return }
         await remove(name)
     }
@@ -122,6 +124,7 @@ extension Replicator {
                 "duplicate", "Replication `\(name)` specified by document `\(place.id)` already started, by \(by)",
                 isFinal: true)
         }
+        documentErrors[place] = nil
         documentJobs[place] = name
         add(name, request, .document(place), account)
     }
@@ -132,14 +135,18 @@ extension Replicator {
             "replication can not be started yet",
             metadata: ["database": "\(place.database)", "document": "\(place.id)", "reason": "\(failure)"])
         documentFields[place] = nil
+        let errors = (documentErrors[place] ?? 0) + 1
+        documentErrors[place] = errors
+        let pause = schedule.retry.pause(after: errors)
         Task {
-            try? await Task.sleep(for: .seconds(10))
+            // Cancelled by nobody: whether there is still something to start is asked then.
+            try? await time.sleep(pause)
             await self.startAgain(place)
         }
     }
 
     private func startAgain(_ place: ReplicatorDocument) async {
-        guard documentFields[place] == nil, documentJobs[place] == nil else { return }
+        guard documentErrors[place] != nil, documentFields[place] == nil, documentJobs[place] == nil else { return }
         do {
             let database = try ownDatabase(place.database)
             let document = try await database.documentIfPresent(place.id)

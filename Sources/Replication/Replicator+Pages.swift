@@ -13,8 +13,6 @@ extension Replicator {
 
     private func page(_ running: Running) -> JSONObject {
         let job = running.job
-        var info = running.progress.info
-        if let error = job.lastError { info["error"] = .string(error.description) }
         let history = job.history.map { entry -> JSON in
             var members: JSONObject = ["timestamp": .string(entry.time.iso8601), "type": .string(entry.type)]
             if let reason = entry.reason { members["reason"] = .string(reason) }
@@ -23,8 +21,9 @@ extension Replicator {
         var page: JSONObject = [
             "database": nil, "id": .string(job.name), "pid": job.state == .running ? "<0.0.0>" : nil,
             "source": .string(job.request.source.shown), "target": .string(job.request.target.shown),
-            "user": job.account.name.map(JSON.string) ?? .null, "doc_id": nil, "info": .object(info),
-            "history": .array(history), "node": .string(nodeName), "start_time": .string(job.added.iso8601),
+            "user": job.account.name.map(JSON.string) ?? .null, "doc_id": nil,
+            "info": .object(running.progress.info), "history": .array(history), "node": .string(nodeName),
+            "start_time": .string(job.added.iso8601),
         ]
         if case .document(let place) = job.origin {
             page["database"] = .string(place.database)
@@ -56,7 +55,9 @@ extension Replicator {
             page["state"] = .string(running.job.state.rawValue)
             page["error_count"] = .integer(running.job.errorCount)
             var info = running.progress.info
-            if let error = running.job.lastError { info = ["error": .string(error.description)] }
+            if running.job.state == .crashing, let error = running.job.lastError {
+                info = ["error": .string(error.description)]
+            }
             page["info"] = .object(info)
             page["start_time"] = .string(running.job.added.iso8601)
             page["last_updated"] = .string(running.job.updated.iso8601)

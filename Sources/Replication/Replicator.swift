@@ -13,8 +13,9 @@ package actor Replicator {
     struct Running {
         var job: ReplicationJob
         var progress: ReplicationProgress
-        /// When it was started last: a count of all starts.
+        /// When it was started last: a count of all starts, and the time.
         var lastStart = 0
+        var startedAt = Duration.zero
         /// Ends the pause after an error.
         var alarm: Task<Void, Never>?
         /// Those who wait for the end of a single pass.
@@ -23,27 +24,30 @@ package actor Replicator {
 
     let nodeName: String
     let logger: Logger
-    let clock: @Sendable () -> Int
+    let time: ReplicationTime
     var jobs: [String: Running] = [:]
     /// The runs under way, by their jobs' names. A run that was cancelled stands here until it has ended.
     private var runs: [String: Task<Void, Never>] = [:]
     /// The jobs that could run.
     private var waiting: Set<String> = []
     private var startCount = 0
+    private var shares = ReplicationShares()
     /// The name of the job of each document.
     var documentJobs: [ReplicatorDocument: String] = [:]
     /// What a document asked for, to know whether a change of it is one.
     var documentFields: [ReplicatorDocument: JSONObject] = [:]
+    /// How often in a row it could not even be told what a document asks for.
+    var documentErrors: [ReplicatorDocument: Int] = [:]
     private var access: LocalAccess?
     private var isStopping = false
 
-    package init(nodeName: String, logger: Logger, clock: @escaping @Sendable () -> Int) {
+    package init(nodeName: String, logger: Logger, time: ReplicationTime) {
         self.nodeName = nodeName
         self.logger = logger
-        self.clock = clock
+        self.time = time
     }
 
-    var now: UTCTime { UTCTime(seconds: clock()) }
+    var now: UTCTime { UTCTime(seconds: time.wall()) }
 
     /// Says how this server is reached, once it is.
     package func begin(_ access: LocalAccess) { self.access = access }
@@ -132,20 +136,29 @@ package actor Replicator {
         _ name: String, _ request: ReplicationRequest, _ origin: ReplicationJob.Origin, _ account: ReplicationAccount
     ) {
         let job = ReplicationJob(name: name, request: request, origin: origin, account: account, at: now)
-        jobs[name] = Running(job: job, progress: ReplicationProgress(clock: clock))
+        jobs[name] = Running(job: job, progress: ReplicationProgress(clock: time.wall))
+        shares.add(name, of: job.owner, schedule.shares)
         waiting.insert(name)
         startWaiting()
     }
 
     /// Ends a job: its last checkpoint is written before it is gone.
     func remove(_ name: String) async {
-        guard let running = jobs.removeValue(forKey: name) else { return }
+        guard let running = takeOut(name) else { return }
         waiting.remove(name)
         running.alarm?.cancel()
         let run = runs[name]
         run?.cancel()
         await run?.value
         for waiter in running.waiters { waiter.resume(throwing: ReplicationError("cancelled", "it was cancelled")) }
+    }
+
+    /// The job goes; what its run took stays with its owner.
+    private func takeOut(_ name: String) -> Running? {
+        guard let running = jobs.removeValue(forKey: name) else { return nil }
+        if running.job.state == .running { charge(running) }
+        shares.remove(name, of: running.job.owner)
+        return running
     }
 
     /// Ends all jobs; what comes later is refused.
@@ -159,18 +172,27 @@ package actor Replicator {
     // MARK: Who runs
 
     /// How the server is set now.
-    private var schedule: ReplicationSchedule { access?.schedule() ?? ReplicationSchedule() }
+    var schedule: ReplicationSchedule { access?.schedule() ?? ReplicationSchedule() }
 
     /// Rotates the jobs in every interval until the task is cancelled.
     package func rotate() async {
         while !Task.isCancelled {
             // Cancelled meanwhile: the loop's condition ends it.
-            try? await Task.sleep(for: schedule.interval)
+            try? await time.sleep(schedule.interval)
             await makeRoom()
         }
     }
 
+    /// Charges at most one interval, the one that ends or is cut off now.
+    private func charge(_ running: Running) {
+        shares.charge(running.job.owner, min(time.uptime() - running.startedAt, schedule.interval))
+    }
+
     private func makeRoom() async {
+        let schedule = schedule
+        let current = runs.keys.compactMap { jobs[$0] }.filter { $0.job.state == .running }
+        for running in current { charge(running) }
+        shares.endInterval(running: current.map { ($0.job.name, $0.job.owner) }, schedule.shares)
         let running = runs.keys.compactMap { candidate($0) }
         let stopped = schedule.stops(running: running, waiting: waiting.count).compactMap { name in
             runs[name].map { (name, $0) }
@@ -186,7 +208,8 @@ package actor Replicator {
     private func candidate(_ name: String) -> ReplicationSchedule.Candidate? {
         jobs[name].map { running in
             ReplicationSchedule.Candidate(
-                name: name, isContinuous: running.job.request.isContinuous, lastStart: running.lastStart)
+                name: name, isContinuous: running.job.request.isContinuous, priority: shares.priority(of: name),
+                lastStart: running.lastStart)
         }
     }
 
@@ -200,6 +223,7 @@ package actor Replicator {
             waiting.remove(name)
             startCount += 1
             jobs[name]?.lastStart = startCount
+            jobs[name]?.startedAt = time.uptime()
             handle(.started, name)
             runs[name] = Task { await self.carryOut(name) }
         }
@@ -211,7 +235,7 @@ package actor Replicator {
             runs[name] = nil
             return
         }
-        let start = ContinuousClock.now
+        let start = time.uptime()
         let result: Result<JSONObject, any Error>
         do {
             result = .success(try await run(running))
@@ -223,7 +247,7 @@ package actor Replicator {
             // Removed, or told to make room: then it waits for its next turn.
             if jobs[name] != nil { waiting.insert(name) }
         } else {
-            await conclude(name, result, after: .now - start)
+            await conclude(name, result, after: time.uptime() - start)
         }
         startWaiting()
     }
@@ -240,13 +264,14 @@ package actor Replicator {
                 await finish(name, .failure(failure))
                 return
             }
+            if let running = jobs[name] { charge(running) }
             guard case .retry(let pause)? = handle(.crashed(failure, after: duration), name) else { return }
             logger.notice(
                 "replication crashed",
                 metadata: ["replication": "\(name)", "reason": "\(failure)", "again in": "\(pause)"])
             jobs[name]?.alarm = Task {
                 // Cancelled when the job is removed.
-                do { try await Task.sleep(for: pause) } catch { return }
+                do { try await time.sleep(pause) } catch { return }
                 waiting.insert(name)
                 startWaiting()
             }
@@ -255,7 +280,7 @@ package actor Replicator {
 
     @discardableResult
     private func handle(_ event: ReplicationJob.Event, _ name: String) -> ReplicationJob.Action? {
-        jobs[name]?.job.handle(event, at: now)
+        jobs[name]?.job.handle(event, at: now, schedule)
     }
 
     private func run(_ running: Running) async throws -> JSONObject {
@@ -279,7 +304,7 @@ package actor Replicator {
 
     private func finish(_ name: String, _ result: Result<JSONObject, ReplicationError>) async {
         if case .success = result { handle(.completed, name) }
-        guard let running = jobs.removeValue(forKey: name) else { return }
+        guard let running = takeOut(name) else { return }
         for waiter in running.waiters { waiter.resume(with: result.mapError { $0 as any Error }) }
         if case .document(let place) = running.job.origin {
             documentJobs[place] = nil

@@ -73,7 +73,7 @@ struct Daemon {
     private func serve(_ store: Store, folder: DataFolder, descriptors: Int, logger: Logger) async throws {
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let password = try password(folder)
-        let replicator = Replicator(nodeName: CouchService.nodeName, logger: logger, clock: { time(nil) })
+        let replicator = Replicator(nodeName: CouchService.nodeName, logger: logger, time: .system(wall: { time(nil) }))
         let service = CouchService(
             store: store, administrators: [Administrator(name: options.admin, password: password)],
             secret: secret, settings: try folder.settings(), replication: ReplicatorDesk(replicator: replicator),
@@ -143,7 +143,13 @@ struct Daemon {
             schedule: {
                 let limits = service.replicatorLimits
                 return ReplicationSchedule(
-                    mostJobs: limits.jobs, mostChurn: limits.churn, interval: .milliseconds(limits.interval))
+                    mostJobs: limits.jobs, mostChurn: limits.churn, interval: .milliseconds(limits.interval),
+                    longestHistory: limits.history,
+                    shares: ReplicationShares.Rules(
+                        shares: limits.shares, usageLeft: limits.usageLeft, priorityLeft: limits.priorityLeft),
+                    retry: ReplicationRetry(
+                        firstPause: .milliseconds(limits.firstPause), longestPause: .milliseconds(limits.longestPause),
+                        health: .seconds(limits.health)))
             })
     }
 

@@ -62,6 +62,9 @@ struct ReplicatorDocumentTests {
     @Test("the target is killed in the middle: the replication goes on from its checkpoint", .timeLimit(.minutes(2)))
     func interrupted() async throws {
         try await withPair { server, source, _ in
+            // A CouchDB waits half a minute for the first time.
+            _ = try await server.request(
+                "PUT", "/_node/_local/_config/tokenpoold/replication_pause", body: .json("500"))
             let other = try await TestServer.start()
             let client = try other.client()
             let target = try await client.createDatabase("target")

@@ -5,9 +5,10 @@ import Testing
 
 @Suite("Replications that take turns, and the databases that ask for them")
 struct ReplicatorTurnsTests {
-    private func set(_ key: String, _ value: String, on server: Server) async throws {
+    private func set(_ key: String, _ value: String, in section: String = "replicator", on server: Server) async throws
+    {
         _ = try await server.request(
-            "PUT", "/_node/_local/_config/replicator/" + key, body: .json(.string(value)))
+            "PUT", "/_node/_local/_config/\(section)/" + key.percentEncodedSegment, body: .json(.string(value)))
     }
 
     @Test("no more run at once than max_jobs says, and the others get their turn", .timeLimit(.minutes(1)))
@@ -57,9 +58,23 @@ struct ReplicatorTurnsTests {
     func settings() async throws {
         let own = try await TestServer.start()
         let server = try own.client()
-        for (key, value) in [("max_jobs", "-1"), ("max_churn", "0"), ("interval", "soon")] {
-            await #expect(throws: CouchDBError.self) { try await set(key, value, on: server) }
+        let wrong = [
+            ("max_jobs", "-1"), ("max_churn", "0"), ("interval", "soon"), ("health_threshold", "0"),
+            ("max_history", "0"), ("usage_coeff", "half"), ("priority_coeff", "nan"),
+        ]
+        for (key, value) in wrong {
+            await #expect(throws: CouchDBError.self, "\(key)") { try await set(key, value, on: server) }
         }
+        await #expect(throws: CouchDBError.self) {
+            try await set("_replicator", "many", in: "replicator.shares", on: server)
+        }
+        try await set("a/_replicator", "200", in: "replicator.shares", on: server)
+        try await set("usage_coeff", "0.25", on: server)
+        let all = try await server.request("GET", "/_node/_local/_config").object()
+        #expect(all["replicator.shares"] == ["a/_replicator": "200"])
+        #expect(all["replicator"]?["usage_coeff"] == "0.25")
+        #expect(all["replicator"]?["priority_coeff"] == "0.98")
+        #expect(all["replicator"]?["health_threshold"] == "120")
         await server.shutdown()
         try await own.stop()
     }

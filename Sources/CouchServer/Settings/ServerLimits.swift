@@ -3,11 +3,16 @@ import NIOCore
 /// The settings at `_node/_local/_config` that have an effect, read once for every change of them.
 struct ServerLimits: Sendable {
     /// A number that can be set: where it stands and what it is otherwise.
-    private struct Number {
+    struct Number: Sendable {
         let section: String
         let key: String
         let fallback: Int
         var least = 1
+
+        /// What the settings say.
+        func value(in sections: Settings.Sections) -> Int {
+            sections[section]?[key].flatMap { ServerLimits.value($0, least) } ?? fallback
+        }
     }
 
     private static let documentSizeKey = Number(section: "couchdb", key: "max_document_size", fallback: 8_000_000)
@@ -17,9 +22,6 @@ struct ServerLimits: Sendable {
     private static let sessionKey = Number(section: "chttpd_auth", key: "timeout", fallback: 600)
     private static let thresholdKey = Number(section: "chttpd_auth_lockout", key: "threshold", fallback: 5)
     private static let lockoutKey = Number(section: "chttpd_auth_lockout", key: "max_lifetime", fallback: 300_000)
-    private static let jobsKey = Number(section: "replicator", key: "max_jobs", fallback: 500, least: 0)
-    private static let churnKey = Number(section: "replicator", key: "max_churn", fallback: 20)
-    private static let intervalKey = Number(section: "replicator", key: "interval", fallback: 60_000)
     private static let connectionsKey = Number(section: own, key: "max_connections", fallback: 10_000)
     private static let requestsKey = Number(section: own, key: "max_requests", fallback: 2048)
     private static let feedsKey = Number(section: own, key: "max_feeds", fallback: 8192)
@@ -29,12 +31,12 @@ struct ServerLimits: Sendable {
     private static let answerKey = Number(section: own, key: "answer_timeout", fallback: 120_000)
 
     /// The section of settings that CouchDB does not have.
-    private static let own = "tokenpoold"
-    private static let numbers = [
-        documentSizeKey, attachmentSizeKey, requestSizeKey, changesKey, sessionKey, thresholdKey, lockoutKey,
-        jobsKey, churnKey, intervalKey, connectionsKey, requestsKey, feedsKey, bodyMemoryKey, headKey, bodyKey,
-        answerKey,
-    ]
+    static let own = "tokenpoold"
+    private static let numbers =
+        [
+            documentSizeKey, attachmentSizeKey, requestSizeKey, changesKey, sessionKey, thresholdKey, lockoutKey,
+            connectionsKey, requestsKey, feedsKey, bodyMemoryKey, headKey, bodyKey, answerKey,
+        ] + ReplicatorLimits.numbers
 
     /// The largest document in bytes.
     let documentSize: Int
@@ -61,9 +63,7 @@ struct ServerLimits: Sendable {
 
     init(_ sections: Settings.Sections) {
         func text(_ section: String, _ key: String) -> String? { sections[section]?[key] }
-        func number(_ number: Number) -> Int {
-            text(number.section, number.key).flatMap { Self.value($0, number.least) } ?? number.fallback
-        }
+        func number(_ number: Number) -> Int { number.value(in: sections) }
         func time(_ key: Number) -> TimeAmount { .milliseconds(Int64(number(key))) }
         documentSize = number(Self.documentSizeKey)
         attachmentSize = number(Self.attachmentSizeKey)
@@ -77,8 +77,7 @@ struct ServerLimits: Sendable {
         lockout = Lockout.Rule(
             isEnforced: (text("chttpd_auth_lockout", "mode") ?? "enforce") == "enforce",
             threshold: number(Self.thresholdKey), lifetime: number(Self.lockoutKey) / 1000)
-        replicator = ReplicatorLimits(
-            jobs: number(Self.jobsKey), churn: number(Self.churnKey), interval: number(Self.intervalKey))
+        replicator = ReplicatorLimits(sections)
         session = number(Self.sessionKey)
         isUsersSecurityEditable = text("couchdb", "users_db_security_editable") == "true"
         requiresUser = text("chttpd", "require_valid_user") == "true"
@@ -89,7 +88,7 @@ struct ServerLimits: Sendable {
     static var defaults: Settings.Sections {
         var sections: Settings.Sections = [:]
         for number in numbers { sections[number.section, default: [:]][number.key] = String(number.fallback) }
-        return sections
+        return sections.merging(ReplicatorLimits.fractionDefaults) { $0.merging($1) { own, _ in own } }
     }
 
     /// A number that is large enough and that no sum or product of limits overflows with; CouchDB says `infinity` for none.
@@ -101,18 +100,10 @@ struct ServerLimits: Sendable {
 
     /// Why a setting can not be; `nil` when it can.
     static func fault(_ section: String, _ key: String, _ value: String) -> String? {
+        if let fault = ReplicatorLimits.fault(section, key, value) { return fault }
         guard let number = numbers.first(where: { $0.section == section && $0.key == key }),
             Self.value(value, number.least) == nil
         else { return nil }
         return "\(section)/\(key) must be \(number.least > 0 ? "a positive integer" : "an integer, 0 or more")"
     }
-}
-
-/// How many replications run at once, as CouchDB's settings of `replicator` say.
-package struct ReplicatorLimits: Sendable {
-    package let jobs: Int
-    /// How many make room for others in one interval.
-    package let churn: Int
-    /// Milliseconds.
-    package let interval: Int
 }
