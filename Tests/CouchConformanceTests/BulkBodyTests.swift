@@ -32,6 +32,8 @@ struct BulkBodyTests {
             ("{\"docs\":[\(rows),{\"_id\":\"e\"}],\"new_edits\":7}", "bad_request", nil),
             ("{\"docs\":[\(rows)],\"new_edits\":false}", "bad_request", nil),
             ("{\"docs\":[\(rows)],\"docs\":7}", "bad_request", "`docs` parameter must be an array."),
+            ("{\"docs\":[\(rows)],\"docs\":[]}", "bad_request", "`docs` is there more than once."),
+            ("{\"docs\":[\(rows)],\"d\\u006fcs\":[{}]}", "bad_request", "`docs` is there more than once."),
         ]
         for (body, error, reason) in wrong {
             let answer = try await guarded.request("POST", "/d/_bulk_docs", body)

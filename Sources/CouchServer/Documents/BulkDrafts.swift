@@ -92,7 +92,9 @@ struct BulkDrafts: Sendable {
         let rest: JSON
         do { rest = try JSON(parsing: splitter.rest, numbers: .canonical) } catch { throw Refusal.invalidJSON }
         guard let members = rest.objectValue else { throw Refusal.notAnObject }
-        if splitter.arrayCount > 1 { throw Refusal.badRequest("`docs` is there more than once.") }
+        // The second name may be written with escapes.
+        let isRepeated = splitter.arrayCount == 1 && members["docs"]?.arrayValue?.isEmpty == false
+        if splitter.arrayCount > 1 || isRepeated { throw Refusal.badRequest("`docs` is there more than once.") }
         var rows: [Row] = []
         rows.reserveCapacity(batches.reduce(0) { $0 + $1.rows.count })
         for batch in batches {

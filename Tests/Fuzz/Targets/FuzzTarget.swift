@@ -15,6 +15,8 @@
         case selector
         /// Compressed request bodies.
         case gzip
+        /// Bodies of `_bulk_docs`, row by row.
+        case rows
         /// Whole requests to a store: method, target, headers, body.
         case request
 
@@ -27,6 +29,7 @@
             case .sortkey: SortKeyFuzz.run(bytes)
             case .selector: SelectorFuzz.run(bytes)
             case .gzip: GzipFuzz.run(bytes)
+            case .rows: RowsFuzz.run(bytes)
             case .request: RequestFuzz.run(bytes)
             }
         }

@@ -5,7 +5,6 @@
 
     enum JSONFuzz {
         static func run(_ bytes: [UInt8]) {
-            rows(bytes)
             guard let value = try? JSON(parsing: bytes) else {
                 precondition((try? JSON(parsing: bytes, numbers: .canonical)) == nil, "canonical takes more")
                 return
@@ -24,34 +23,6 @@
             if let draft = try? DocumentDraft(canonical, limit: 1 << 20) {
                 _ = try? draft.edit(isReplicated: false)
                 _ = try? draft.edit(isReplicated: true)
-            }
-        }
-    }
-
-    extension JSONFuzz {
-        /// Read row by row, a body is what it is as a whole.
-        private static func rows(_ bytes: [UInt8]) {
-            var splitter = RowSplitter("docs")
-            var texts: [ArraySlice<UInt8>] = []
-            for start in stride(from: 0, to: bytes.count, by: 7) {
-                bytes[start..<min(start + 7, bytes.count)].withUnsafeBytes { splitter.push($0) }
-                let (text, ends) = splitter.takeRows()
-                for (start, end) in zip([0] + ends, ends) { texts.append(text[start..<end]) }
-            }
-            let rows = texts.compactMap { try? JSON(parsing: $0) }
-            let rest = try? JSON(parsing: splitter.rest)
-            let whole = try? JSON(parsing: bytes)
-            // A row alone is two levels less deep.
-            if bytes.count(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") }) >= JSON.maximumDepth {
-                return
-            }
-            precondition(
-                (rest != nil && rows.count == texts.count) == (whole != nil), "in rows it is well-formed and else not")
-            // A name that is written with escapes can be the same.
-            if splitter.arrayCount == 1, !splitter.rest.contains(UInt8(ascii: "\\")), let rest, let whole,
-                rest["docs"] == .array([])
-            {
-                precondition(whole["docs"] == .array(rows) || rows.isEmpty, "the rows are others")
             }
         }
     }
