@@ -56,6 +56,8 @@ extension Database {
         guard rows.count == documents.count else {
             throw response.badAnswer("\(rows.count) rows for \(documents.count) documents")
         }
+        // CouchDB 3 says in the rows which ones it was that make the answer a 202.
+        let isTold = rows.contains { $0["accepted"] != nil }
         return try zip(rows, documents).map { row, document in
             guard let id = row["id"]?.stringValue, document.fields["_id"] == nil || id == document.id else {
                 throw response.badAnswer("the rows are not in the order of the documents")
@@ -64,7 +66,8 @@ extension Database {
             guard row["ok"] == .bool(true), let revision = row["rev"]?.stringValue.flatMap({ Revision($0) }) else {
                 throw response.badAnswer("the row of \"\(id)\" has neither ok and rev nor error")
             }
-            return .saved(id: id, revision: revision, accepted: response.status == 202)
+            let isAccepted = isTold ? row["accepted"] == true : response.status == 202
+            return .saved(id: id, revision: revision, accepted: isAccepted)
         }
     }
 

@@ -87,11 +87,12 @@ extension Pool {
             // The locks may be written although the answer was lost; else these tokens would wait for their lease to lapse.
             logger.debug("claim unanswered", metadata: ["error": "\(error)"])
             let held = try await written(claims)
-            return isReplicated ? try await confirmed(held) : held
+            return isReplicated ? try await confirmed(try await insisted(held, length)) : held
         }
         var claimed: [ClaimedToken] = []
         var weak: [ClaimedToken] = []
         var unsure: [ClaimedToken] = []
+        var refused: [ClaimedToken] = []
         var failure: CouchDBError?
         for (claim, outcome) in zip(claims, outcomes) {
             switch outcome {
@@ -99,15 +100,16 @@ extension Pool {
                 var claim = claim
                 claim.token = claim.token.saved(as: revision)
                 if accepted { weak.append(claim) } else { claimed.append(claim) }
-            case .failed(_, let error) where error.code == .conflict: break
+            case .failed(_, let error) where error.code == .conflict: refused.append(claim)
             case .failed(_, let error):
                 failure = failure ?? error
                 if error.isUncertain { unsure.append(claim) }
             }
         }
         if !weak.isEmpty { await giveBack(weak, reason: "too few copies took the claim") }
+        if isReplicated, !refused.isEmpty { await removeTraces(of: refused) }
         if let failure {
-            if !unsure.isEmpty { claimed += await recover(unsure) }
+            if !unsure.isEmpty { claimed += await recover(unsure, isReplicated ? length : nil) }
             // What is held is held, whatever became of the others.
             guard !claimed.isEmpty || !weak.isEmpty else { throw failure }
             logger.warning("some tokens can not be claimed", metadata: ["error": "\(failure)"])
@@ -116,9 +118,12 @@ extension Pool {
     }
 
     /// Finds out which of the locks were written, where a row of the answer said only that something went wrong.
-    private func recover(_ claims: [ClaimedToken]) async -> [ClaimedToken] {
+    ///
+    /// - Parameter length: Of the lease, where claims must be in enough copies.
+    private func recover(_ claims: [ClaimedToken], _ length: Duration?) async -> [ClaimedToken] {
         do {
-            return try await written(claims)
+            let held = try await written(claims)
+            return if let length { try await insisted(held, length) } else { held }
         } catch {
             logger.warning(
                 "tokens may wait for a lease that nobody holds",
@@ -135,6 +140,46 @@ extension Pool {
             var claim = claim
             claim.token = token
             return claim
+        }
+    }
+
+    /// Writes the leases of claims once more whose answer was lost, and keeps those that enough copies took: nobody said
+    /// that of the first write.
+    private func insisted(_ claims: [ClaimedToken], _ length: Duration) async throws -> [ClaimedToken] {
+        guard !claims.isEmpty else { return [] }
+        var held: [ClaimedToken] = []
+        var weak: [ClaimedToken] = []
+        for (claim, renewal) in zip(claims, try await renew(claims, for: length)) {
+            switch renewal {
+            case .renewed(let claim): held.append(claim)
+            case .lost: break
+            case .failed: weak.append(claim)
+            }
+        }
+        if !weak.isEmpty { await giveBack(weak, reason: "too few copies took the claim") }
+        return held
+    }
+
+    /// Deletes our versions of tokens where another claim was first.
+    ///
+    /// Two claims of the same moment can come to the copies of a token in different order. The one that fewer copies took is
+    /// told of a conflict, but its version is there, beside the other (CouchDB 3.5, `fabric_doc_update`).
+    private func removeTraces(of claims: [ClaimedToken]) async {
+        do {
+            let current = try await database.documents(claims.map(\.token.id), conflicts: true)
+            for (claim, document) in zip(claims, current) {
+                guard let document, !document.conflicts.isEmpty else { continue }
+                for revision in [document.revision].compactMap({ $0 }) + document.conflicts {
+                    guard let version = try await database.documentIfPresent(claim.token.id, revision: revision),
+                        claim.isHeld(in: Token(version))
+                    else { continue }
+                    try await database.delete(claim.token.id, revision: revision)
+                }
+            }
+        } catch {
+            logger.warning(
+                "a token may have several versions, which a janitor must sort out",
+                metadata: ["tokens": "\(claims.map(\.token.id))", "error": "\(error)"])
         }
     }
 

@@ -15,11 +15,12 @@ extension Pool {
     /// Renews the leases of these claims, all in one request, and answers in their order.
     ///
     /// A change by somebody else that left the lease alone is taken over and the renewal written again. A token that the
-    /// server refuses keeps no other from being renewed.
+    /// server refuses keeps no other from being renewed. What only too few nodes of a cluster took (202) is not renewed: on
+    /// the others the lease may lapse and the token be given to somebody else.
     ///
     /// - Throws: When the request failed as a whole.
     public func renew(_ claims: [ClaimedToken], for length: Duration = .seconds(300)) async throws -> [Renewal] {
-        try await write(claims) { claim, token in
+        try await write(claims, mustBeSafe: true) { claim, token in
             var lease = claim.lease
             lease.until = max(lease.until, clock.now() + (token.pool.leaseLength ?? length))
             token.pool.lease = lease
@@ -136,10 +137,11 @@ extension Pool {
     /// Where somebody else wrote meanwhile, the token is read: still ours, so the change is made on theirs and written
     /// again; already with our result, so an earlier answer was lost; or else superseded. Each row stands for itself.
     ///
+    /// - Parameter mustBeSafe: Whether it is a failure when too few copies took the write.
     /// - Throws: When the first request failed as a whole.
-    private func write(_ claims: [ClaimedToken], _ change: (ClaimedToken, inout Token) -> Void) async throws
-        -> [(outcome: Result<SaveOutcome, any Error>, claim: ClaimedToken)]
-    {
+    private func write(
+        _ claims: [ClaimedToken], mustBeSafe: Bool = false, _ change: (ClaimedToken, inout Token) -> Void
+    ) async throws -> [(outcome: Result<SaveOutcome, any Error>, claim: ClaimedToken)] {
         var outcomes = [Result<SaveOutcome, any Error>?](repeating: nil, count: claims.count)
         var pending = claims.indices.map { (index: $0, token: claims[$0].token) }
         for round in 0..<Self.patience where !pending.isEmpty {
@@ -154,6 +156,11 @@ extension Pool {
                 for (position, answer) in answers.enumerated() {
                     let index = pending[position].index
                     switch answer {
+                    case .saved(let id, _, true) where mustBeSafe:
+                        outcomes[index] = .failure(
+                            CouchDBError(
+                                code: .serverError, reason: "too few nodes of the cluster took it",
+                                attempted: "writing token \"\(id)\""))
                     case .saved(_, let revision, _):
                         outcomes[index] = .success(.saved(changed[position].saved(as: revision)))
                     case .failed(_, let error) where error.code == .conflict: conflicting.append(index)

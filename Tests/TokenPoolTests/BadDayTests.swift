@@ -188,15 +188,54 @@ struct BadDayTests {
         }
     }
 
-    @Test("a renewal that was only accepted counts: the lease is ours anyway")
+    @Test("a renewal that was only accepted does not count, for other nodes may see the lease lapse; the next one does")
     func acceptedRenewal() async throws {
         try await withFaults { pool, faulty, _ in
             try await pool.add(["a"])
             let claims = try await pool.claim(1, as: worker("w"), lease: .seconds(60))
             faulty.spoil("_bulk_docs", .accepted)
+            guard case .failed(let error)? = try await pool.renew(claims, for: .seconds(600)).first else {
+                throw TestFailure("renewed by too few")
+            }
+            #expect((error as? CouchDBError)?.isUncertain == true)
             guard case .renewed? = try await pool.renew(claims, for: .seconds(600)).first else {
                 throw TestFailure("not renewed")
             }
+        }
+    }
+
+    @Test("on a cluster a claim whose answer was lost counts only when enough nodes take it once more")
+    func lostAndWeak() async throws {
+        try await withFaults(confirms: true) { pool, faulty, database in
+            try await pool.add(["a"])
+            faulty.spoil("_bulk_docs", .doneButCut, .accepted)
+            let claims = try await pool.claim(1, as: worker("w"))
+            // Handed back it is todo, so the same call claims it again.
+            #expect(claims.count == 1)
+            let token = try await token("a", database)
+            #expect(token.pool.history.map(\.outcome) == [.released])
+            #expect(claims.first?.lease.id != token.pool.history.first?.lease)
+        }
+    }
+
+    @Test("on a cluster a claim that was told of a conflict leaves no version of its own behind")
+    func toldOfConflict() async throws {
+        try await withFaults(confirms: true) { pool, faulty, database in
+            try await pool.add(["b"])
+            // A rival's claim came first to most copies: ours is refused, but written beside it.
+            var free = Token(id: "a")
+            free.revision = Revision("2-" + String(repeating: "f", count: 32))
+            var rival = Token(id: "a")
+            rival.revision = Revision("2-" + String(repeating: "1", count: 32))
+            rival.lock = pool.clock.now().seconds - 100
+            rival.pool.lease = Lease(
+                id: "rival", worker: "rival", since: rival.lock, until: pool.clock.now() + .seconds(300))
+            _ = try await database.bulkSave([free.document, rival.document], newEdits: false)
+            faulty.spoil("_bulk_docs", .doneButRows(["a": "conflict"]))
+            #expect(try await pool.claim(2, as: worker("w")).map(\.token.id) == ["b"])
+            let current = try await database.document("a", options: .conflicts)
+            #expect(current.conflicts.isEmpty)
+            #expect(Token(current).lease?.id == "rival")
         }
     }
 
