@@ -34,8 +34,8 @@ struct Call: Sendable {
         self.patience = patience
     }
 
-    /// Method and path, for errors.
-    var attempted: String { method + " " + path }
+    /// Method and path, for errors. What may stand behind a question mark is not for everybody's eyes.
+    var attempted: String { method + " " + path.prefix { $0 != "?" } }
 
     /// The path with its query.
     var target: String {

@@ -49,14 +49,21 @@ public struct CouchDBError: Error, Hashable, Sendable {
     public let reason: String
     /// The method and path, such as `PUT /db/id`, without the query.
     public let attempted: String
+    /// Where the server says to ask instead, as a whole URL (3xx with `Location`). It may hold secrets of that place, so
+    /// no description shows it.
+    public let location: String?
 
     /// An error of these parts.
-    public init(code: Code, status: Int? = nil, error: String? = nil, reason: String, attempted: String) {
+    public init(
+        code: Code, status: Int? = nil, error: String? = nil, reason: String, attempted: String,
+        location: String? = nil
+    ) {
         self.code = code
         self.status = status
         self.error = error
         self.reason = reason
         self.attempted = attempted
+        self.location = location
     }
 }
 

@@ -44,18 +44,26 @@ public struct Response: Sendable {
     }
 
     /// The error word and reason of a refusal, if it is in CouchDB's form.
-    var failure: CouchDBError { .refusal(status: status, body: body, attempted: attempted) }
+    ///
+    /// - Parameter url: What was asked for, to know where a redirect leads.
+    func failure(at url: String) -> CouchDBError {
+        .refusal(status: status, headers: headers, body: body, attempted: attempted, url: url)
+    }
 }
 
 extension CouchDBError {
     /// What a status that is no success says, with the words of the body if they are CouchDB's.
-    static func refusal(status: Int, body: [UInt8], attempted: String) -> CouchDBError {
+    static func refusal(
+        status: Int, headers: HeaderFields, body: [UInt8], attempted: String, url: String
+    ) -> CouchDBError {
         let members = try? JSON(parsing: body).objectValue
         let word = members?["error"]?.stringValue
         let reason = members?["reason"].map { $0.stringValue ?? $0.description }
+        let location = status < 400 ? headers["location"].flatMap { ServerAddress.place($0, seenFrom: url) } : nil
+        let silence = location == nil ? "the server refused it without saying why" : "it is elsewhere"
         return CouchDBError(
-            code: Code(status: status), status: status, error: word,
-            reason: reason ?? (word == nil ? "the server refused it without saying why" : ""), attempted: attempted)
+            code: Code(status: status), status: status, error: word, reason: reason ?? (word == nil ? silence : ""),
+            attempted: attempted, location: location)
     }
 }
 

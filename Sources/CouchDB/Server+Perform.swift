@@ -10,7 +10,7 @@ extension Server {
             let answer = try await exchange(call, $0, isStreamed: false)
             let response = Response(
                 status: answer.status, headers: answer.headers, body: answer.body, attempted: call.attempted)
-            if answer.status >= 300 { throw Refusal(response.failure, answer.headers) }
+            if answer.status >= 300 { throw Refusal(response.failure(at: core.root + call.target), answer.headers) }
             return response
         }
     }
@@ -24,7 +24,9 @@ extension Server {
             if answer.status >= 300 {
                 let text = try await stream.prefix(bytes: 65536)
                 throw Refusal(
-                    .refusal(status: answer.status, body: text, attempted: call.attempted), answer.headers)
+                    .refusal(
+                        status: answer.status, headers: answer.headers, body: text, attempted: call.attempted,
+                        url: core.root + call.target), answer.headers)
             }
             return StreamedResponse(status: answer.status, headers: answer.headers, body: stream)
         }
@@ -102,7 +104,7 @@ extension Server {
             let answer = try await exchange(call, nil, isStreamed: false)
             let response = Response(
                 status: answer.status, headers: answer.headers, body: answer.body, attempted: call.attempted)
-            guard answer.status < 300 else { throw response.failure }
+            guard answer.status < 300 else { throw response.failure(at: core.root + call.target) }
             return response
         } catch let error as TransportFailure {
             throw CouchDBError(code: error.code, reason: error.reason, attempted: call.attempted)

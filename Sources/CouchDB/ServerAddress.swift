@@ -58,6 +58,21 @@ struct ServerAddress: Sendable, CustomStringConvertible {
         return name == host.lowercased() || name == authority.lowercased() || "[\(name)]" == host.lowercased()
     }
 
+    /// What a `Location` means to who asked for that URL; `nil` when it is nothing of `http` or `https`.
+    static func place(_ location: String, seenFrom url: String) -> String? {
+        guard let handle = curl_url() else { fatalError("out of memory") }
+        defer { curl_url_cleanup(handle) }
+        var value: UnsafeMutablePointer<CChar>?
+        // A path that is given relative to ours; and what should be encoded and is not.
+        guard !location.utf8.contains(0), curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK,
+            curl_url_set(handle, CURLUPART_URL, location, UInt32(CURLU_URLENCODE)) == CURLUE_OK,
+            curl_url_get(handle, CURLUPART_URL, &value, 0) == CURLUE_OK, let value
+        else { return nil }
+        defer { curl_free(value) }
+        let text = String(cString: value)
+        return text.hasPrefix("http://") || text.hasPrefix("https://") ? text : nil
+    }
+
     /// Any text that may be a URL, without what stands before an `@`.
     static func redacted(_ text: String) -> String {
         guard let at = text.lastIndex(of: "@") else { return text }

@@ -25,6 +25,9 @@ struct OutputCopy: Sendable {
             separator: "/")
     }
 
+    /// Where the file goes, for everybody's eyes.
+    var shownDestination: String { isURL ? WebFile(url: destination).shown : destination }
+
     private var isURL: Bool { target.hasPrefix("http://") || target.hasPrefix("https://") }
 
     /// Copies the file and answers its entry for `uploads`.
@@ -34,7 +37,7 @@ struct OutputCopy: Sendable {
         let length: Int
         if isURL {
             (digest, length) = try await threads.run { try Self.digest(of: path) }
-            try await put(to: place)
+            try await WebFile(url: place).put(file: path, contentType: contentType)
         } else {
             guard place.hasPrefix("/") else {
                 throw RunFailure("output_to \"\(target)\" is neither a URL nor the path of a folder from the root on")
@@ -45,42 +48,6 @@ struct OutputCopy: Sendable {
             "length": .integer(length), "content_type": .string(contentType), "location": .string(place),
             "sha256": .string(digest),
         ]
-    }
-
-    private func put(to place: String) async throws {
-        let scheme = place.firstRange(of: "://")?.upperBound ?? place.startIndex
-        let slash = place[scheme...].firstIndex(of: "/") ?? place.endIndex
-        let server = try Server(url: String(place[..<slash]))
-        let path = String(place[slash...])
-        do {
-            do { try await put(path, to: server) } catch let error as CouchDBError
-                where error.code == .conflict || error.code == .notFound
-            {
-                try await makeCollections(above: path, on: server)
-                try await put(path, to: server)
-            }
-            await server.shutdown()
-        } catch {
-            await server.shutdown()
-            throw error
-        }
-    }
-
-    private func put(_ place: String, to server: Server) async throws {
-        _ = try await server.request(
-            "PUT", place, headers: [("Content-Type", contentType)], body: .file(path: path))
-    }
-
-    /// WebDAV takes a file only into a collection that is there (RFC 4918, 9.7.1: 409); its parents are made one by one.
-    private func makeCollections(above place: String, on server: Server) async throws {
-        let parts = place.split(separator: "/").dropLast()
-        for count in 1...max(parts.count, 1) where count <= parts.count {
-            do {
-                _ = try await server.request("MKCOL", "/" + parts.prefix(count).joined(separator: "/"))
-            } catch let error as CouchDBError where error.status == 405 || error.status == 403 || error.status == 401 {
-                // It is there already, or not ours to make; when one is missing all the same, the file's PUT says so.
-            }
-        }
     }
 
     /// Written beside its place first: nobody ever finds half of it.

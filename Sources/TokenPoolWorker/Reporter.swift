@@ -47,7 +47,7 @@ struct Reporter: Sendable {
                     isComplete = false
                     Self.fail(
                         &result,
-                        "\(copy.name) could not be copied to \(copy.destination): \(error); the files are kept in \(report.folder.path) on \(claim.worker.hostname)"
+                        "\(copy.name) could not be copied to \(copy.shownDestination): \(error); the files are kept in \(report.folder.path) on \(claim.worker.hostname)"
                     )
                 }
             }

@@ -48,26 +48,22 @@ struct CopiedOutput: Sendable {
     }
 
     private func download(to draft: String) async throws -> (String, Int) {
-        let scheme = location.firstRange(of: "://")?.upperBound ?? location.startIndex
-        let slash = location[scheme...].firstIndex(of: "/") ?? location.endIndex
-        let server = try Server(url: String(location[..<slash]))
+        let file = try Self.create(draft)
+        var hash = SHA256()
+        var size = 0
         do {
-            let file = try Self.create(draft)
-            defer { try? file.close() }
-            let answer = try await server.stream("GET", String(location[slash...]), headers: [("Accept", "*/*")])
-            var hash = SHA256()
-            var size = 0
-            for try await chunk in answer.body {
+            try await WebFile(url: location).get { chunk in
                 hash.update(data: chunk)
                 size += chunk.count
                 try file.write(contentsOf: Data(chunk))
             }
-            await server.shutdown()
-            return (Self.hexadecimal(hash), size)
         } catch {
-            await server.shutdown()
+            // What went wrong with the transfer is what counts.
+            try? file.close()
             throw error
         }
+        try file.close()
+        return (Self.hexadecimal(hash), size)
     }
 
     /// On a thread that may wait for a slow file system.
