@@ -70,8 +70,10 @@ final class ReadQueue: Sendable {
 
     private func read<Value>(_ connection: DatabaseQueue, _ body: (Database) throws -> Value) throws -> Value {
         let start = ContinuousClock.now
+        let waits = ReadingThread.waits
         let result = Result { try Self.withSnapshot(connection, body) }
-        let isSlow = ContinuousClock.now - start > patience
+        // A thread that others kept from its processor did not wait for data.
+        let isSlow = ContinuousClock.now - start > patience && ReadingThread.waits != waits
         let mustStart = state.withLock { state in
             if isSlow { state.detour = Self.detour }
             if state.pending.isEmpty { state.idle.append(connection) }

@@ -1,3 +1,4 @@
+import Dispatch
 import Testing
 
 @testable import CouchStore
@@ -38,14 +39,35 @@ struct ReadQueueTests {
         }
     }
 
-    @Test("go to the readers after one took long, and come back")
+    @Test("stay in place when only the thread was slow")
+    func slowThread() async throws {
+        try await withDatabaseFile { path in
+            let queue = try ReadQueue(path: path, label: "test", patience: .zero)
+            try await withTaskExecutorPreference(OwnThread(mayRead: true)) { () async throws in
+                let own = currentThread()
+                for _ in 0..<5 { #expect(try await queue.perform { _ in currentThread() } == own) }
+            }
+            try queue.close()
+        }
+    }
+
+    @Test("go to the readers after one waited long, and come back")
     func detour() async throws {
         try await withDatabaseFile { path in
             let queue = try ReadQueue(path: path, label: "test", patience: .zero)
             let thread = OwnThread(mayRead: true)
             try await withTaskExecutorPreference(thread) { () async throws in
                 let own = currentThread()
-                #expect(try await queue.perform { _ in currentThread() } == own)
+                let first = try await queue.perform { _ in
+                    let waits = ReadingThread.waits
+                    while ReadingThread.waits == waits {
+                        let word = DispatchSemaphore(value: 0)
+                        DispatchQueue.global().async { word.signal() }
+                        word.wait()
+                    }
+                    return currentThread()
+                }
+                #expect(first == own)
                 for _ in 0..<ReadQueue.detour {
                     #expect(try await queue.perform { _ in currentThread() } != own)
                 }

@@ -52,6 +52,9 @@ final class Mailbox: Sendable {
         }
     }
 
+    /// Whether there is something to take.
+    var hasCommands: Bool { state.withLock { !$0.commands.isEmpty } }
+
     /// Whether the thread may sleep now: it will be woken for the next command.
     func fallAsleep() -> Bool {
         state.withLock { state in

@@ -1,5 +1,13 @@
 import CCurl
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// What the transport's thread does. Everything here is touched by that thread alone.
 final class TransportLoop {
     private let multi: UnsafeMutableRawPointer
@@ -9,6 +17,7 @@ final class TransportLoop {
     private var transfers: [ObjectIdentifier: Transfer] = [:]
     /// Handles that have done their work and wait for more.
     private var idle: [EasyHandle] = []
+    private var habit = AnswerHabit()
 
     init(
         multi: UnsafeMutableRawPointer, settings: TransportSettings, mailbox: Mailbox, executor: TransportExecutor
@@ -32,10 +41,30 @@ final class TransportLoop {
             var count: Int32 = 0
             curl_multi_perform(multi, &count)
             collect()
-            // libcurl shortens the wait to its own next time-out; a command wakes it.
-            if isRunning && mailbox.fallAsleep() { curl_multi_poll(multi, nil, 0, 600_000, nil) }
+            if isRunning { wait() }
         }
         end(.shutDown)
+    }
+
+    /// Waits for a connection or a command: awake when that was soon there of late, else asleep. libcurl shortens the sleep to
+    /// its own next time-out; a command wakes it.
+    private func wait() {
+        let start = ContinuousClock.now
+        if habit.isQuick {
+            var turn = (start: start, end: start)
+            repeat {
+                var ready: Int32 = 0
+                curl_multi_poll(multi, nil, 0, 0, &ready)
+                if ready > 0 || mailbox.hasCommands { return }
+                turn.start = .now
+                sched_yield()
+                turn.end = .now
+            } while turn.end - start < AnswerHabit.window && turn.end - turn.start < AnswerHabit.longestTurn
+            habit.missed()
+        }
+        guard mailbox.fallAsleep() else { return }
+        curl_multi_poll(multi, nil, 0, 600_000, nil)
+        habit.slept(ContinuousClock.now - start)
     }
 
     /// Ends without having run.

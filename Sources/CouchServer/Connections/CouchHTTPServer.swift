@@ -36,6 +36,7 @@ package struct CouchHTTPServer: Service {
         let counter = ConnectionCounter { [mostConnections] in
             min(mostConnections, service.settings.limits.connections)
         }
+        let requests = RequestCount()
         let application = Application(
             responder: CouchResponder(service: service),
             server: HTTPServerBuilder { responder in
@@ -44,7 +45,8 @@ package struct CouchHTTPServer: Service {
                         responder: responder,
                         configuration: .init(
                             additionalChannelHandlers: [
-                                ConnectionGuard(limits: service.settings.limits.pace, counter: counter)
+                                ConnectionGuard(limits: service.settings.limits.pace, counter: counter),
+                                ConnectionWatch(requests: requests),
                             ],
                             // Between two requests.
                             idleTimeout: .seconds(600))))

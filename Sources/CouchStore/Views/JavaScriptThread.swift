@@ -46,9 +46,10 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         pthread_mutex_lock(lock)
         jobs.append(job)
         let mustStart = !isRunning
-        if mustStart { isRunning = true } else { pthread_cond_signal(arrival) }
+        isRunning = true
         pthread_mutex_unlock(lock)
-        if mustStart { start() }
+        // Not under the lock: the thread would wake only to wait for it.
+        if mustStart { start() } else { pthread_cond_signal(arrival) }
     }
 
     /// Runs a job and waits for its result without holding a thread.
@@ -63,6 +64,17 @@ final class JavaScriptThread<State>: @unchecked Sendable {
         let delivery = Delivery<Result>()
         submit { state in delivery.complete(Swift.Result { try job(state) }) }
         return delivery
+    }
+
+    /// Waits for the jobs that are in the queue, blocked.
+    func finishJobs() {
+        pthread_mutex_lock(lock)
+        let isIdle = !isRunning
+        pthread_mutex_unlock(lock)
+        if isIdle { return }
+        let end = DispatchSemaphore(value: 0)
+        submit { _ in end.signal() }
+        end.wait()
     }
 
     /// Lets the thread end after the jobs that are in the queue. A later job starts it again.

@@ -2,7 +2,7 @@
 struct TreeReductions {
     let functions: [ViewReduce]
     /// Where the functions in JavaScript are run.
-    let thread: JavaScriptThread<ViewEngine>
+    let scripts: ViewScripts
 
     /// What the rows of each leaf reduce to, a kept form for each function.
     func reduce(leaves: [TreeNode]) throws -> [[ArraySlice<UInt8>]] {
@@ -38,7 +38,7 @@ struct TreeReductions {
             case .javaScript(let number):
                 var calls = ReduceCalls()
                 for element in elements { javaScript(&calls, number, element) }
-                let values = try thread.begin { [calls] engine in try engine.run(calls) }.wait()
+                let values = try scripts.begin { [calls] engine in try engine.run(calls) }.wait()
                 for index in elements.indices { results[index].append(values[index][...]) }
             }
         }

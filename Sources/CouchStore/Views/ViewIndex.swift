@@ -36,7 +36,7 @@ final class ViewIndex: Sendable {
     private let mostInSnapshot: Int
     private let logger: Logger
     private let thread: JavaScriptThread<ViewEngine>
-    /// Where the index is brought up to date, and nothing else is done.
+    /// Where long ways are gone, and nothing else is done.
     private let queue = DispatchQueue(label: "view index")
     /// Protects what readers and the queue tell each other.
     private let state: Mutex<State>
@@ -96,14 +96,27 @@ final class ViewIndex: Sendable {
 
     private static var closed: StoreError { ViewIndexFile.closed }
 
-    private func start() { queue.async { [self] in update() } }
+    /// A few changes are taken in on the JavaScript thread itself: a reader waits for one thread to wake and not for three.
+    private func start() {
+        guard definitions.nativeMaps == nil else {
+            queue.async { [self] in update() }
+            return
+        }
+        thread.submit { [self] engine in
+            if !update(.here(engine), mayBeLong: false) { queue.async { [self] in update() } }
+        }
+    }
 
-    private func update() {
-        let update = ViewIndexUpdate(definitions, thread: thread)
+    private func update() { _ = update(.beside(thread), mayBeLong: true) }
+
+    /// - Returns: `false` when there is more to do than a page, and it may not be long.
+    private func update(_ scripts: ViewScripts, mayBeLong: Bool) -> Bool {
+        let update = ViewIndexUpdate(definitions, scripts: scripts)
         var isDone = false
         while !isDone {
             do {
-                isDone = reached(try catchUp(update))
+                guard let sequence = try catchUp(update, mayBeLong) else { return false }
+                isDone = reached(sequence)
             } catch {
                 if !state.withLock({ $0.isClosed }) {
                     logger.warning("a view index was not brought up to date", metadata: ["reason": "\(error)"])
@@ -112,6 +125,7 @@ final class ViewIndex: Sendable {
                 isDone = true
             }
         }
+        return true
     }
 
     /// Reads the log to its end.
@@ -121,8 +135,9 @@ final class ViewIndex: Sendable {
     /// database's log of writes from being moved away, so a long way is gone without one first; what came meanwhile is then
     /// taken from one, so that writers who are as fast as the index do not keep its readers waiting for ever.
     ///
-    /// - Returns: The sequence whose state the index shows now.
-    private func catchUp(_ update: ViewIndexUpdate) throws -> Int {
+    /// - Returns: The sequence whose state the index shows now; `nil` when the log is longer than a page and that may not be.
+    private func catchUp(_ update: ViewIndexUpdate, _ mayBeLong: Bool) throws -> Int? {
+        if state.withLock({ $0.isClosed }) { throw Self.closed }
         let start = try file.readNow { try $0.header().sequence }
         var position = start
         var passes = 0
@@ -139,6 +154,7 @@ final class ViewIndex: Sendable {
                 if !page.isEmpty { try update.run(page, as: sequence, file: file) }
                 return sequence
             }
+            guard mayBeLong else { return nil }
             func run(_ source: any ViewSource, through end: Int) throws {
                 try update.run(
                     from: position, through: end, source: source, file: file,
@@ -329,6 +345,8 @@ final class ViewIndex: Sendable {
         // Queued behind a running pass. It waits for readers, and some of them may need the caller's thread to end.
         await withCheckedContinuation { continuation in
             queue.async { [self] in
+                // What begins after this finds the index closed.
+                thread.finishJobs()
                 thread.stop()
                 do { try file.close() } catch {
                     logger.warning(

@@ -25,7 +25,7 @@ struct ViewIndexCheck {
         for (number, tree) in header.trees.enumerated() {
             let functions = number == 0 ? [] : reduces[number - 1]
             let check = TreeCheck(
-                reductions: TreeReductions(functions: functions, thread: thread), load: snapshot.node)
+                reductions: TreeReductions(functions: functions, scripts: .beside(thread)), load: snapshot.node)
             if let problem = try check.problem(tree) { return ["\(name(ofTree: number)): \(problem)"] }
         }
         return try compare(snapshot, header, thread)
@@ -46,7 +46,7 @@ struct ViewIndexCheck {
         let path = NSTemporaryDirectory() + "/tokenpoold-check-\(UUID().uuidString).db"
         defer { ViewIndexFile.remove(path: path) }
         let fresh = try ViewIndexFile(path: path, trees: header.trees.count)
-        try ViewIndexUpdate(definitions, thread: thread).run(
+        try ViewIndexUpdate(definitions, scripts: .beside(thread)).run(
             from: 0, through: header.sequence, source: SnapshotViewSource(reader: database), file: fresh,
             isCancelled: { false }, committed: { _ in })
         let problems = try fresh.readNow { wanted -> [String] in

@@ -1,7 +1,7 @@
 /// Brings one index up to date: reads changed documents, has them mapped, and puts their rows into the trees.
 ///
 /// Works as a line of three: one thread reads and prepares, the JavaScript thread maps, and the caller's thread makes the
-/// keys and writes, each a few pages ahead of the next. Lives on the index' own queue.
+/// keys and writes, each a few pages ahead of the next.
 final class ViewIndexUpdate {
     // Memory for rows that are sorted at once: in pieces of an index that is built for the first time, or to be applied and
     // committed.
@@ -10,13 +10,13 @@ final class ViewIndexUpdate {
     private static let pagesUnderWay = 3
 
     private let definitions: ViewDefinitions
-    private let thread: JavaScriptThread<ViewEngine>
+    private let scripts: ViewScripts
     private let functions: [[ViewReduce]]
     private var rows: RowGatherer
 
-    init(_ definitions: ViewDefinitions, thread: JavaScriptThread<ViewEngine>) {
+    init(_ definitions: ViewDefinitions, scripts: ViewScripts) {
         self.definitions = definitions
-        self.thread = thread
+        self.scripts = scripts
         functions = definitions.reduces
         rows = RowGatherer(definitions)
     }
@@ -98,7 +98,7 @@ final class ViewIndexUpdate {
     }
 
     private func reductions(ofTree number: Int) -> TreeReductions {
-        TreeReductions(functions: number == 0 ? [] : functions[number - 1], thread: thread)
+        TreeReductions(functions: number == 0 ? [] : functions[number - 1], scripts: scripts)
     }
 
     /// Takes in one page, and commits it as the state of that sequence.
@@ -115,7 +115,7 @@ final class ViewIndexUpdate {
 
     private func map(_ page: ViewChanges) -> Delivery<[ViewEngine.Mapped]> {
         if definitions.nativeMaps != nil { return Delivery(.success([])) }
-        return thread.begin { engine in try engine.map(page) }
+        return scripts.begin { engine in try engine.map(page) }
     }
 
     private func collect(_ page: ViewChanges, _ mapped: [ViewEngine.Mapped]) {
