@@ -37,6 +37,11 @@ public struct Server: Sendable {
         try await withTaskExecutorPreference(core.transport.executor, isolation: isolation, operation: body)
     }
 
+    /// Starts a task on the thread that moves this client's bytes; see ``onTransportThread(isolation:_:)``.
+    package func startOnTransportThread(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        Task(executorPreference: core.transport.executor) { await body() }
+    }
+
     /// A handle on a database. Nothing is sent: it need not exist.
     public func database(_ name: String) -> Database { Database(server: self, name: name) }
 

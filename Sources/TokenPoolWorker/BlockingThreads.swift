@@ -70,8 +70,20 @@ final class BlockingThreads: Sendable {
     /// Runs the work on one of the threads.
     func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Value, any Error>) in
-            if queue.add({ continuation.resume(with: Result(catching: work)) }) { startThread() }
+            begin { continuation.resume(with: Result(catching: work)) }
         }
+    }
+
+    /// Runs work that can not fail on one of the threads.
+    func perform<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            begin { continuation.resume(returning: work()) }
+        }
+    }
+
+    /// Has the work done on one of the threads, and does not wait for it.
+    func begin(_ work: @escaping Job) {
+        if queue.add(work) { startThread() }
     }
 
     private func startThread() {

@@ -33,12 +33,13 @@ struct SpawnError: Error, CustomStringConvertible {
 
 /// A process in a session of its own, so that it and all it starts can be ended together.
 ///
-/// One thread runs it by ``run(_:)``; any may signal it. The process number is not given back to the system before
+/// One thread starts it and waits for it; any may signal it. The process number is not given back to the system before
 /// `isReaped` is set under the lock, so a signal never reaches somebody else's process.
 final class ChildProcess: Sendable {
     private struct State {
         var pid: pid_t?
         var isReaped = false
+        /// Sent before there was a process to send it to.
         var earlySignal: Int32?
     }
     // Protects the process number against its reuse while a signal is on the way.
@@ -48,13 +49,26 @@ final class ChildProcess: Sendable {
     ///
     /// Blocks the calling thread.
     func run(_ spec: ChildSpec) throws(SpawnError) -> ChildExit {
-        if state.withLock({ $0.earlySignal }) != nil { return ChildExit(code: -Int(SIGTERM)) }
+        try start(spec)
+        return wait()
+    }
+
+    /// Starts the program, unless a signal came before.
+    func start(_ spec: ChildSpec) throws(SpawnError) {
+        if state.withLock({ $0.earlySignal }) != nil { return }
         let pid = try Self.spawn(spec)
         let early = state.withLock { state in
             state.pid = pid
             return state.earlySignal
         }
         if let early { signal(early) }
+    }
+
+    /// Waits until what ``start(_:)`` started has ended; what it left running in its process group is ended with it.
+    ///
+    /// Blocks the calling thread.
+    func wait() -> ChildExit {
+        guard let pid = state.withLock({ $0.pid }) else { return ChildExit(code: -Int(SIGTERM)) }
         var information = siginfo_t()
         while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
         return state.withLock { state in

@@ -20,7 +20,8 @@ extension Pilot {
                 }
                 tell(.claimed(claims.map(\.token.id)))
             }
-            inbox.yield(.claimed(claims))
+            let isBare = claims.isEmpty && shared.withLock { $0.source.queues != nil && $0.chooser.isBare }
+            inbox.yield(isBare ? .foundEmpty : .claimed(claims))
         } catch {
             fail(error)
             inbox.yield(.claimFailed)
@@ -93,7 +94,7 @@ extension Pilot {
                     shared.withLock { $0.controls[claim.lease.id] }?.claim = renewed
                     inbox.yield(.renewed(lease: claim.lease.id, renewed))
                 case .lost:
-                    if shared.withLock({ $0.controls[claim.lease.id] == nil }) { settle([claim.lease.id]) }
+                    if !hasBegun(claim.lease.id) { settle([claim.lease.id]) }
                     inbox.yield(.lost(lease: claim.lease.id))
                 case .failed(let error):
                     trouble("renewing the lease of token \"\(claim.token.id)\" failed: \(error)")
@@ -108,6 +109,8 @@ extension Pilot {
     }
 
     func handBack(_ claims: [ClaimedToken]) async {
+        defer { inbox.yield(.handedBack) }
+        if claims.isEmpty { return }
         do {
             let pool = pool
             _ = try await patience.retrying(atMost: .seconds(60)) {
@@ -119,7 +122,6 @@ extension Pilot {
             noteLeft(because: error)
             trouble("handing back \(claims.count) tokens failed: \(error)")
         }
-        inbox.yield(.handedBack)
     }
 
     func sweep() async {

@@ -26,6 +26,10 @@ public final class Pilot: Service {
     struct Shared {
         var controls: [String: RunControl] = [:]
         var slots: Set<Int> = []
+        /// Reports on their way, by lease.
+        var reports: [String: Task<Void, Never>] = [:]
+        /// Whether reports that come now are to fail at once: there is no time left.
+        var isAbandoned = false
         var window: ClaimWindow
         var chooser: QueueChooser
         /// What tokens that ended took, not yet told to the chooser.
@@ -57,6 +61,7 @@ public final class Pilot: Service {
     let shared: Mutex<Shared>
     let patience: Patience
     let threads = BlockingThreads()
+    let ready = ReadyRuns()
 
     /// A pilot that has not begun.
     ///
@@ -119,6 +124,7 @@ public final class Pilot: Service {
         let runner = try TokenRunner(pool: pool, options: options, threads: threads)
         let writer = ResultWriter(pool: pool, patience: patience)
         let reporter = Reporter(pool: pool, writer: writer, lease: options.lease, patience: patience, threads: threads)
+        let crew = Crew(runner: runner, reporter: reporter, cleaner: FolderCleaner(threads, trouble: trouble))
         var state = PilotState(
             slots: options.slots, lease: options.lease, grace: options.grace, timeLimit: options.timeLimit,
             condition: options.condition, started: clock.now(), offer: offer, jitter: Double.random(in: 0.5...1.5))
@@ -137,11 +143,13 @@ public final class Pilot: Service {
                 for action in state.handle(event, now: now) {
                     switch action {
                     case .finish: break loop
-                    case .abandon: await writer.abandon()
+                    case .abandon:
+                        await writer.abandon()
+                        abandonReports()
                     case .claim(let count):
                         let (left, ahead) = (state.left(now), state.ahead(of: count))
                         group.addTask { await self.claim(count, left, ahead: ahead) }
-                    default: perform(action, runner, reporter, in: &group)
+                    default: perform(action, crew, in: &group)
                     }
                 }
                 heartbeat.note(state.runningTokens.map(\.token.id))
@@ -158,6 +166,8 @@ public final class Pilot: Service {
             await watch?.value
             await group.waitForAll()
         }
+        for report in shared.withLock({ Array($0.reports.values) }) { await report.value }
+        await crew.cleaner.finish()
         await heartbeat.end(patience, trouble: trouble)
         try conclude()
     }
@@ -171,30 +181,6 @@ public final class Pilot: Service {
             throw failure
         }
         if let left { throw left }
-    }
-
-    private func perform(
-        _ action: PilotState.Action, _ runner: TokenRunner, _ reporter: Reporter, in group: inout TaskGroup<Void>
-    ) {
-        switch action {
-        case .sweep: group.addTask { await self.sweep() }
-        case .run(let claim):
-            let control = shared.withLock { shared in
-                let taken = shared.slots
-                let slot = (0...).first { !taken.contains($0) } ?? 0
-                shared.slots.insert(slot)
-                let control = RunControl(claim, slot: slot)
-                shared.controls[claim.lease.id] = control
-                return control
-            }
-            tell(.started(token: claim.token.id, lease: claim.lease.id))
-            group.addTask { await self.run(control, runner, reporter) }
-        case .terminate(let lease, let reason): shared.withLock { $0.controls[lease] }?.terminate(reason)
-        case .kill(let lease): shared.withLock { $0.controls[lease] }?.kill()
-        case .renew(let claims): group.addTask { await self.renew(claims) }
-        case .handBack(let claims): group.addTask { await self.handBack(claims) }
-        case .abandon, .claim, .finish: break
-        }
     }
 
     /// Sees to it that the state is asked again at that moment.
@@ -220,46 +206,6 @@ public final class Pilot: Service {
         }
     }
 
-    private func run(_ control: RunControl, _ runner: TokenRunner, _ reporter: Reporter) async {
-        let lease = control.claim.lease.id
-        let report = await runner.run(control)
-        shared.withLock { _ = $0.slots.remove(control.slot) }
-        inbox.yield(.ended(lease: lease))
-        let claim = control.claim
-        let (outcome, isComplete) = await reporter.report(report, of: claim)
-        shared.withLock { $0.controls[lease] = nil }
-        var retryAt: Timestamp?
-        let id = claim.token.id
-        switch outcome {
-        case .saved(let token):
-            noteContact()
-            if report.result.outcome == .done {
-                let time = report.result.ended - report.result.started
-                shared.withLock { $0.lengths.append((token.pool.set ?? "", time)) }
-            }
-            let retries = token.state == .todo || token.state == .waiting
-            if retries, report.result.outcome != .released { retryAt = token.pool.notBefore ?? report.result.ended }
-            if report.result.outcome == .released {
-                tell(.released(token: id))
-            } else {
-                // What was written counts, since a failed upload turns a good end into a bad one.
-                let written = token.pool.history.last { $0.lease == lease }?.outcome ?? report.result.outcome
-                tell(
-                    .ended(
-                        token: id, outcome: written, exitCode: report.result.exitCode,
-                        time: report.result.ended - report.result.started, retries: retries))
-            }
-            if token.state == .done || token.state == .error { await freeDependents(of: id, token.pool.set) }
-        case .superseded(let kept): tell(.superseded(token: id, lease: lease, kept: kept))
-        case .failed(let error, let reason):
-            noteLeft(because: error)
-            trouble(reason)
-        }
-        if case .failed = outcome {} else { settle([lease]) }
-        if isComplete && !options.keepsFolders { await remove(report.folder) }
-        inbox.yield(.reported(lease: lease, retryAt: retryAt))
-    }
-
     /// Notes why a claim could not be brought to its end; what is only cut short tells no cause.
     func noteLeft(because error: any Error) {
         if error is CancellationError || CouchDBError.cancelled ~= error { return }
@@ -268,15 +214,6 @@ public final class Pilot: Service {
 
     /// Notes that these claims came to an end in the database.
     func settle(_ leases: [String]) { shared.withLock { for lease in leases { $0.open[lease] = nil } } }
-
-    private func remove(_ folder: WorkFolder) async {
-        do {
-            guard try await !threads.run({ folder.remove() }) else { return }
-            trouble("the work folder \(folder.path) could not be removed wholly")
-        } catch {
-            trouble("the work folder \(folder.path) could not be removed: \(error)")
-        }
-    }
 
     func noteContact() {
         let now = pool.clock.now()

@@ -11,12 +11,14 @@ extension PilotState {
         } else if claims.isEmpty {
             if !isPoolEmpty { sweptSinceEmpty = false }
             isPoolEmpty = true
-            claimAt = now + backOff(after: &emptyClaims, atMost: isWatching ? .seconds(60) : .seconds(10))
+            claimAt = now + backOff(after: &emptyClaims, atMost: isWatching ? Self.longestPause : .seconds(10))
         } else {
             forgetEmptiness()
             queue += claims.map { claim in
                 let length = claim.token.pool.leaseLength ?? lease
-                return (claim, HeldLease(length: length, until: claim.lease.until))
+                return Waiting(
+                    claim: claim, lease: HeldLease(length: length, until: claim.lease.until),
+                    stage: claim.token.needsFiles ? .unprepared : .claimed)
             }
         }
     }
@@ -45,9 +47,8 @@ extension PilotState {
     func lastChance(_ now: Timestamp) -> Timestamp { now + .milliseconds(10 << min(emptyClaims, 7)) * jitter }
 
     mutating func lose(_ id: String) -> [Action] {
-        if queue.contains(where: { $0.claim.lease.id == id }) {
-            queue.removeAll { $0.claim.lease.id == id }
-            return []
+        if let index = queue.firstIndex(where: { $0.claim.lease.id == id }) {
+            return queue.remove(at: index).isPrepared ? [.drop(lease: id)] : []
         }
         guard running[id] != nil else { return [] }
         _ = running[id]?.lease.handle(.lost)
@@ -91,14 +92,15 @@ extension PilotState {
             return [.abandon, .finish]
         }
         var actions = watch(now)
+        // After the time, what was not started goes back.
+        if let deadline = condition.deadline(from: started), now >= deadline { actions += handBackQueue() }
         if !isStopping {
-            while busy < slots, let next = nextToRun(now), running.count < slots * 4 + 256 {
-                let (claim, lease) = queue.remove(at: next)
-                let limit = claim.token.pool.timeLimit ?? timeLimit
-                running[claim.lease.id] = Running(
-                    claim: claim, lease: lease, started: now, deadline: limit.map { now + $0 })
-                actions.append(.run(claim))
+            while busy < slots, let next = nextToRun(now), running.count < outstandingLimit {
+                let waiting = queue.remove(at: next)
+                note(waiting.claim, waiting.lease, now)
+                actions.append(.run(waiting.claim))
             }
+            actions += prepareNext()
         }
         let mayTake = isStopping ? 0 : condition.remaining(taken: taken, started: started, now: now) ?? .max
         if mayTake > 0 { actions += seek(upTo: mayTake, now) }
@@ -111,12 +113,49 @@ extension PilotState {
         return actions
     }
 
+    /// So many tokens run or are being reported at most.
+    private var outstandingLimit: Int { slots * 4 + 256 }
+
+    private mutating func note(_ claim: ClaimedToken, _ lease: HeldLease, _ now: Timestamp) {
+        let limit = claim.token.pool.timeLimit ?? timeLimit
+        running[claim.lease.id] = Running(claim: claim, lease: lease, started: now, deadline: limit.map { now + $0 })
+    }
+
+    /// Takes in that a slot began a token that was ready.
+    mutating func begun(_ claim: ClaimedToken, _ now: Timestamp) -> [Action] {
+        let id = claim.lease.id
+        // It was to be run anyway, and the slot was faster.
+        guard running[id] == nil else { return [] }
+        if let index = queue.firstIndex(where: { $0.claim.lease.id == id }) {
+            let waiting = queue.remove(at: index)
+            note(waiting.claim, waiting.lease, now)
+        } else {
+            let length = claim.token.pool.leaseLength ?? lease
+            note(claim, HeldLease(length: length, until: claim.lease.until), now)
+        }
+        // It began between the word to stop and its withdrawal.
+        guard isStopping else { return [] }
+        let actions = stop(id, .pilotEnds, killAt: now + grace)
+        return stops > 1 ? actions + [.kill(lease: id)] : actions
+    }
+
+    /// Prepares what is next, while all that can run does: some for each slot, several together.
+    private mutating func prepareNext() -> [Action] {
+        let enough = min(2 * slots + 6, 32)
+        let prepared = queue.count { $0.isPrepared }
+        guard prepared <= enough / 2, running.count + prepared < outstandingLimit else { return [] }
+        let next = queue.indices.filter { queue[$0].stage == .claimed }.prefix(enough - prepared)
+        guard !next.isEmpty else { return [] }
+        for index in next { queue[index].stage = .preparing }
+        return [.prepare(next.map { queue[$0].claim })]
+    }
+
     /// What the machine has left beside what runs and what is going to.
     ///
     /// Tokens that wait here and require nothing do not count: they are next, not beside.
     func left(_ now: Timestamp) -> Offer? {
         guard var left = free(now) else { return nil }
-        for (claim, _) in queue where !claim.token.pool.requires.isEmpty { left = left.less(claim.token.pool.requires) }
+        for requires in queue.map(\.claim.token.pool.requires) where !requires.isEmpty { left = left.less(requires) }
         return left
     }
 
@@ -141,8 +180,9 @@ extension PilotState {
     /// The first of the tokens that wait here for which there is room; any of them when nothing runs.
     private func nextToRun(_ now: Timestamp) -> Int? {
         guard !queue.isEmpty else { return nil }
-        guard let left = free(now), busy > 0 else { return 0 }
+        guard let left = free(now), busy > 0 else { return queue.firstIndex { $0.stage != .preparing } }
         return queue.firstIndex { entry in
+            if entry.stage == .preparing { return false }
             var requires = entry.claim.token.pool.requires
             // It was looked at when the token was claimed; meanwhile some seconds went by.
             requires["walltime"] = nil
@@ -199,6 +239,7 @@ extension PilotState {
             renewals.append(queue[index].claim)
         }
         // What lapsed before it was started is no longer ours.
+        actions += queue.filter { $0.lease.isOver && $0.isPrepared }.map { .drop(lease: $0.claim.lease.id) }
         queue.removeAll { $0.lease.isOver }
         if !renewals.isEmpty { actions.append(.renew(renewals)) }
         return actions

@@ -10,6 +10,8 @@ public struct PilotState: Sendable {
         case tick
         /// A claim ended with these tokens; none when the pool is empty.
         case claimed([ClaimedToken])
+        /// A claim ended, and there was no open token at all, not even one for others.
+        case foundEmpty
         /// A claim failed; it may do better later.
         case claimFailed
         /// A sweep ended; whether it made tokens free.
@@ -18,6 +20,10 @@ public struct PilotState: Sendable {
         case freed
         /// A token's command ended, or could not start; its result is on the way.
         case ended(lease: String)
+        /// A token's command ended, and its slot began another one that was ready at once.
+        case succeeded(lease: String, begun: ClaimedToken)
+        /// Tokens are prepared for a slot that becomes free; with these it failed.
+        case prepared(leases: [String], failed: [String])
         /// A token's result is written or superseded. It may be tried again at that moment.
         case reported(lease: String, retryAt: Timestamp?)
         /// A renewal was answered.
@@ -42,7 +48,9 @@ public struct PilotState: Sendable {
         case claim(Int)
         /// Look for lapsed leases and due tokens.
         case sweep
-        /// Run a token.
+        /// Make ready what these need, so that a slot can begin them when its command ends.
+        case prepare([ClaimedToken])
+        /// Run a token, unless a slot began it by now.
         case run(ClaimedToken)
         /// End a token's command, softly.
         case terminate(lease: String, StopReason)
@@ -50,8 +58,10 @@ public struct PilotState: Sendable {
         case kill(lease: String)
         /// Renew these leases.
         case renew([ClaimedToken])
-        /// Hand these back; they were not started.
+        /// Hand these back, except for those that a slot began by now.
         case handBack([ClaimedToken])
+        /// Forget a token that was prepared; if a slot began it by now, end its command at once.
+        case drop(lease: String)
         /// Cut short what is still under way: there is no time left for it.
         case abandon
         /// Nothing is left to do.
@@ -77,6 +87,22 @@ public struct PilotState: Sendable {
         var isReporting = false
     }
 
+    /// A token that waits for a slot.
+    struct Waiting: Sendable {
+        enum Stage: Sendable {
+            case claimed
+            case preparing
+            case ready
+            /// It is prepared when its turn comes.
+            case unprepared
+        }
+
+        var claim: ClaimedToken
+        var lease: HeldLease
+        var stage = Stage.claimed
+        var isPrepared: Bool { stage == .preparing || stage == .ready }
+    }
+
     let slots: Int
     let lease: Duration
     let grace: Duration
@@ -86,7 +112,7 @@ public struct PilotState: Sendable {
     /// What the machine has when nothing runs; `nil` when tokens are not measured by what they require.
     let offer: Offer?
 
-    var queue: [(claim: ClaimedToken, lease: HeldLease)] = []
+    var queue: [Waiting] = []
     var running: [String: Running] = [:]
     /// Tokens taken since the start.
     public internal(set) var taken = 0
@@ -137,6 +163,9 @@ public struct PilotState: Sendable {
     /// What a pilot that was told twice still has for the results of the commands that it killed.
     private static let lastMoment = Duration.seconds(3)
 
+    /// The longest pause between two claims of a pilot that is told of changes.
+    static let longestPause = Duration.seconds(60)
+
     /// The time between two sweeps: while tokens run they cost little beside the rest; an idle pilot is one of many, and
     /// there are janitors.
     private var sweepPause: Duration { isPoolEmpty ? min(lease, .seconds(120)) : min(lease / 3, .seconds(30)) }
@@ -157,6 +186,10 @@ public struct PilotState: Sendable {
             take(claims, now)
             // What a claim brings that was under way when the pilot was told to stop.
             if isStopping { actions += handBackQueue() }
+        case .foundEmpty:
+            take([], now)
+            // Whoever is told of every token that becomes free asks again only for safety.
+            if isPoolEmpty, isWatching { claimAt = now + Self.longestPause * jitter }
         case .claimFailed:
             claimBegan = nil
             claimAt = now + backOff(after: &emptyClaims, atMost: .seconds(10))
@@ -171,6 +204,16 @@ public struct PilotState: Sendable {
             if let run = running[id] { pace.note(now - run.started) }
             running[id]?.isReporting = true
             roomChanged()
+        case .succeeded(let id, let claim):
+            if let run = running[id] { pace.note(now - run.started) }
+            running[id]?.isReporting = true
+            actions += begun(claim, now)
+        case .prepared(let leases, let failed):
+            for index in queue.indices where queue[index].stage == .preparing {
+                let lease = queue[index].claim.lease.id
+                if leases.contains(lease) { queue[index].stage = .ready }
+                if failed.contains(lease) { queue[index].stage = .unprepared }
+            }
         case .reported(let id, let retryAt):
             running[id] = nil
             roomChanged()

@@ -43,7 +43,7 @@ actor ResultWriter {
     private func enqueue(_ entry: Pending) {
         pending.append(entry)
         if writing == nil {
-            writing = Task { await self.pool.database.server.onTransportThread { await self.writeAll() } }
+            writing = pool.database.server.startOnTransportThread { await self.writeAll() }
         }
         if isAbandoned { writing?.cancel() }
     }

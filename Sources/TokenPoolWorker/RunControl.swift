@@ -12,11 +12,11 @@ final class RunControl: Sendable {
     // Protects what the running task, the pilot's loop and renewals share.
     private let state: Mutex<State>
     let process = ChildProcess()
-    /// The number of its slot, from 0.
-    let slot: Int
+    /// The name of its lease.
+    let lease: String
 
-    init(_ claim: ClaimedToken, slot: Int) {
-        self.slot = slot
+    init(_ claim: ClaimedToken) {
+        lease = claim.lease.id
         state = Mutex(State(claim: claim))
     }
 

@@ -21,36 +21,31 @@ struct TokenRunner: Sendable {
         environment = RunEnvironment(inherited: options.environment)
     }
 
-    /// Runs a token to its end, whatever end that is: what fails becomes part of the report.
-    func run(_ control: RunControl) async -> RunReport {
-        let claim = control.claim
-        let folder = WorkFolder(base: options.workDirectory, tokenID: claim.token.id, lease: claim.lease.id)
-        let started = pool.clock.now()
-        do {
-            var prepared: [String: FileStamp] = [:]
-            if needsPreparation(claim.token) {
-                try await control.prepare { try await prepare(claim, folder) }
-                let globs = claim.token.pool.outputs
-                prepared = try await threads.run { try FileStamp.stamps(of: globs, in: folder.path) }
-            }
-            let known = prepared
-            return try await threads.run { try execute(control, folder, known: known, started: started) }
-        } catch {
-            let isStopped = control.stopReason != nil
-            var result = TokenResult(
-                outcome: .failed, exitCode: (error as? RunFailure)?.exitCode, started: started, ended: pool.clock.now(),
-                messages: isStopped ? [] : [Self.words(for: error)])
-            note(control.stopReason, in: &result)
-            return RunReport(result: result, uploads: [], copies: [], folder: folder)
-        }
+    /// What a token leaves that could not be prepared.
+    func report(of control: RunControl, failed error: any Error, since started: Timestamp) -> RunReport {
+        let isStopped = control.stopReason != nil
+        var result = TokenResult(
+            outcome: .failed, exitCode: (error as? RunFailure)?.exitCode, started: started, ended: pool.clock.now(),
+            messages: isStopped ? [] : [Self.words(for: error)])
+        note(control.stopReason, in: &result)
+        return RunReport(result: result, uploads: [], copies: [], folder: folder(of: control.claim))
+    }
+
+    private func folder(of claim: ClaimedToken) -> WorkFolder {
+        WorkFolder(base: options.workDirectory, tokenID: claim.token.id, lease: claim.lease.id)
     }
 
     private static func words(for error: any Error) -> String {
         error is CancellationError ? "the preparation was cancelled" : "\(error)"
     }
 
-    private func needsPreparation(_ token: Token) -> Bool {
-        token.pool.sandbox.map { !$0.isNull } ?? false || !token.inputAttachments.isEmpty
+    /// Brings the files of a token that needs some, so that ``terminate`` cuts it short. What it throws fails the token.
+    func fetch(_ control: RunControl) async throws -> [String: FileStamp] {
+        let claim = control.claim
+        let folder = folder(of: claim)
+        try await control.prepare { try await prepare(claim, folder) }
+        let globs = claim.token.pool.outputs
+        return try await threads.run { try FileStamp.stamps(of: globs, in: folder.path) }
     }
 
     private func prepare(_ claim: ClaimedToken, _ folder: WorkFolder) async throws {
@@ -73,43 +68,85 @@ struct TokenRunner: Sendable {
         }
     }
 
-    /// All that blocks, on one thread: the files, the command, its logs and outputs.
-    private func execute(
-        _ control: RunControl, _ folder: WorkFolder, known: [String: FileStamp], started: Timestamp
-    ) throws -> RunReport {
-        let claim = control.claim
-        let token = claim.token
-        if !needsPreparation(token) { try folder.create() }
+    /// Makes the folder, unless ``fetch(_:)`` did, and what lies in it and beside it for any token. Blocks.
+    func make(_ control: RunControl, known: [String: FileStamp]? = nil) throws -> PreparedRun {
+        let token = control.claim.token
+        let folder = folder(of: control.claim)
+        if known == nil { try folder.create() }
         try folder.write(token.document.encodedForCommand(), to: "token.json")
         let limit = token.pool.logLimit ?? options.logLimit
         let output = try CapturedLog(path: folder.outputPath, limit: limit)
-        defer { output.close() }
-        let errors = try CapturedLog(path: folder.errorPath, limit: limit)
-        defer { errors.close() }
-        control.watch([output, errors])
-        defer { control.watch([]) }
-
-        let values = CommandValues(
-            claim: claim, database: pool.database.name, folder: folder.path, slot: control.slot)
-        let command = try CommandLine(
-            for: token, own: options.command, values: values, hasMaster: access(folder.file("master.sh"), X_OK) == 0)
-        let spec = ChildSpec(
-            arguments: command.arguments, environment: try environment.entries(for: values), folder: folder.path,
-            output: output.descriptor, errors: errors.descriptor)
-        let began = pool.clock.now()
-        var result: TokenResult
         do {
-            let exit = try control.process.run(spec)
-            result = TokenResult(exitCode: exit.code, started: began, ended: pool.clock.now())
+            let errors = try CapturedLog(path: folder.errorPath, limit: limit)
+            control.watch([output, errors])
+            return PreparedRun(control: control, folder: folder, output: output, errors: errors, known: known ?? [:])
         } catch {
-            result = TokenResult(exitCode: error.exitCode, started: began, ended: pool.clock.now())
-            result.messages = ["\(error)"]
+            output.close()
+            throw error
         }
+    }
+
+    /// Undoes a preparation that nobody needs. Blocks.
+    func discard(_ run: PreparedRun) {
+        run.closeLogs()
+        _ = run.folder.remove()
+    }
+
+    /// Removes what a preparation that failed left, so that it can be tried again. Blocks.
+    func discard(failed control: RunControl) { _ = folder(of: control.claim).remove() }
+
+    /// Starts the command. What keeps it from starting becomes part of the report.
+    func start(_ run: PreparedRun, slot: Int) -> StartedRun {
+        let claim = run.control.claim
+        let values = CommandValues(
+            claim: claim, database: pool.database.name, folder: run.folder.path, slot: slot)
+        var failure: (any Error)?
+        do {
+            let command = try CommandLine(
+                for: claim.token, own: options.command, values: values,
+                hasMaster: access(run.folder.file("master.sh"), X_OK) == 0)
+            let spec = ChildSpec(
+                arguments: command.arguments, environment: try environment.entries(for: values),
+                folder: run.folder.path, output: run.output.descriptor, errors: run.errors.descriptor)
+            try run.control.process.start(spec)
+        } catch {
+            failure = error
+        }
+        return StartedRun(run: run, values: values, began: pool.clock.now(), failure: failure)
+    }
+
+    /// Waits for the command's end. Blocks.
+    func wait(_ started: StartedRun) -> TokenResult {
+        guard let failure = started.failure else {
+            let exit = started.control.process.wait()
+            return TokenResult(exitCode: exit.code, started: started.began, ended: pool.clock.now())
+        }
+        var result = TokenResult(
+            exitCode: (failure as? SpawnError)?.exitCode ?? 1, started: started.began, ended: pool.clock.now())
+        result.messages = ["\(failure)"]
+        return result
+    }
+
+    /// Makes the report of a command that has ended: its logs, what it left, its outputs. Blocks.
+    func finish(_ started: StartedRun, _ result: TokenResult) -> RunReport {
+        defer { started.run.closeLogs() }
+        do {
+            if let failure = started.failure, !(failure is SpawnError) { throw failure }
+            return try collect(started, result)
+        } catch {
+            return report(of: started.control, failed: error, since: started.began)
+        }
+    }
+
+    private func collect(_ started: StartedRun, _ result: TokenResult) throws -> RunReport {
+        let (run, values) = (started.run, started.values)
+        let (control, folder, token) = (run.control, run.folder, values.token)
+        var result = result
         note(control.stopReason, in: &result)
 
         var uploads: [RunReport.Upload] = []
-        let stdout = try output.kept()
-        for (bytes, end) in [(stdout, "out"), (try errors.kept(), "err")] {
+        let stdout = try run.output.kept()
+        for (bytes, end) in [(stdout, "out"), (try run.errors.kept(), "err")] {
             add(
                 RunReport.Upload(
                     name: token.logName(end), contentType: "text/plain; charset=utf-8", source: .bytes(bytes)),
@@ -122,7 +159,7 @@ struct TokenRunner: Sendable {
         if !read.problems.isEmpty, result.outcome == .done { result.outcome = .failed }
         var copies: [OutputCopy] = []
         let target = try token.pool.outputTarget.map { try values.fill($0, quoting: .plain) }
-        collectOutputs(of: token, folder, known: known, into: &result, &uploads, copies: &copies, to: target)
+        collectOutputs(of: token, folder, known: run.known, into: &result, &uploads, copies: &copies, to: target)
         return RunReport(result: result, uploads: uploads, copies: copies, folder: folder)
     }
 

@@ -65,6 +65,25 @@ struct QueueChooserTests {
         }
     }
 
+    @Test("a pool that was empty is asked once the next time, for what is there now")
+    mutating func empty() throws {
+        var chooser = QueueChooser()
+        func asks() -> Bool? {
+            if case .read(let isFresh) = chooser.next(1, Offer(cores: 4), using: &random) { isFresh } else { nil }
+        }
+        #expect(asks() == false)
+        chooser.fill([], isFresh: false, now: now)
+        #expect(asks() == true)
+        chooser.fill([], isFresh: true, now: now)
+        #expect(asks() == nil)
+        chooser.begin(now: now + .seconds(60))
+        #expect(asks() == true)
+        chooser.fill([], isFresh: true, now: now + .seconds(60))
+        #expect(asks() == nil)
+        chooser.fill([try queue("full", #"[["cores",99]]"#)], isFresh: true, now: now + .seconds(60))
+        #expect(!chooser.isBare)
+    }
+
     @Test("tokens that require nothing are taken ahead of the room for them, when so many are wanted; others are not")
     mutating func ahead() throws {
         var chooser = QueueChooser()

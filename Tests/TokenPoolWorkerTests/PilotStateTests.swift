@@ -28,6 +28,9 @@ struct PilotStateTests {
     private func runs(_ actions: [PilotState.Action]) -> [String] {
         actions.compactMap { if case .run(let claim) = $0 { claim.token.id } else { nil } }
     }
+    private func prepares(_ actions: [PilotState.Action]) -> [String] {
+        actions.flatMap { if case .prepare(let claims) = $0 { claims.map(\.token.id) } else { [String]() } }
+    }
     private func claims(_ actions: [PilotState.Action]) -> [Int] {
         actions.compactMap { if case .claim(let count) = $0 { count } else { nil } }
     }
@@ -79,6 +82,91 @@ struct PilotStateTests {
         #expect(state.ahead(of: 5) == 0)
     }
 
+    @Test("has the next tokens prepared while all slots are busy, and none that needs files")
+    func prepares() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        var bundled = claim("bundled")
+        bundled.token.pool.sandbox = ["folder": "/somewhere"]
+        let actions = state.handle(.claimed([claim("a"), claim("b"), bundled, claim("c")]), now: start)
+        #expect(runs(actions) == ["a"])
+        #expect(prepares(actions) == ["b", "c"])
+        // While a folder is being made nobody starts in it; the one that is prepared in its own time goes first.
+        #expect(runs(state.handle(.ended(lease: "l-a"), now: start)) == ["bundled"])
+        _ = state.handle(.prepared(leases: ["l-b"], failed: ["l-c"]), now: start)
+        #expect(runs(state.handle(.ended(lease: "l-bundled"), now: start)) == ["b"])
+        #expect(runs(state.handle(.ended(lease: "l-b"), now: start)) == ["c"])
+    }
+
+    @Test("goes on with what a slot began by itself: its lease is renewed, its time is limited, its end counts once")
+    func succession() {
+        var state = state(slots: 1, timeLimit: .seconds(500))
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        _ = state.handle(.prepared(leases: ["l-b"], failed: []), now: start)
+        let later = start + .seconds(99)
+        #expect(runs(state.handle(.succeeded(lease: "l-a", begun: claim("b")), now: later)).isEmpty)
+        #expect(state.runningTokens.map(\.token.id) == ["b"])
+        #expect(state.handle(.tick, now: start + .seconds(100)).contains(.renew([claim("b")])))
+        _ = state.handle(.renewed(lease: "l-b", claim("b", at: start + .seconds(600))), now: start + .seconds(101))
+        #expect(
+            state.handle(.tick, now: later + .seconds(500)).contains(
+                .terminate(lease: "l-b", .timeLimit(.seconds(500)))))
+    }
+
+    @Test("what a slot began before it was withdrawn is ended softly")
+    func begunWhileStopping() {
+        var state = state(slots: 1)
+        _ = state.handle(.tick, now: start)
+        _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
+        _ = state.handle(.prepared(leases: ["l-b"], failed: []), now: start)
+        _ = state.handle(.stop, now: start)
+        #expect(
+            state.handle(.succeeded(lease: "l-a", begun: claim("b")), now: start) == [
+                .terminate(lease: "l-b", .pilotEnds)
+            ])
+        #expect(!state.handle(.reported(lease: "l-a", retryAt: nil), now: start).contains(.finish))
+        _ = state.handle(.handedBack, now: start)
+        _ = state.handle(.ended(lease: "l-b"), now: start)
+        #expect(state.handle(.reported(lease: "l-b", retryAt: nil), now: start) == [.finish])
+    }
+
+    @Test("a prepared token whose lease is lost or over is dropped, and one that was not started in time goes back")
+    func dropsPrepared() {
+        var lost = state(slots: 1)
+        _ = lost.handle(.tick, now: start)
+        _ = lost.handle(.claimed([claim("a"), claim("b")]), now: start)
+        #expect(lost.handle(.lost(lease: "l-b"), now: start).contains(.drop(lease: "l-b")))
+
+        var over = state(slots: 1)
+        _ = over.handle(.tick, now: start)
+        _ = over.handle(.claimed([claim("a"), claim("b")]), now: start)
+        #expect(over.handle(.tick, now: start + .seconds(301)).contains(.drop(lease: "l-b")))
+
+        var late = state(slots: 1, condition: StopCondition(maxTime: .seconds(60)))
+        _ = late.handle(.tick, now: start)
+        _ = late.handle(.claimed([claim("a"), claim("b")]), now: start)
+        let actions = late.handle(.ended(lease: "l-a"), now: start + .seconds(60))
+        #expect(actions.contains(.handBack([claim("b")])))
+        #expect(runs(actions).isEmpty)
+    }
+
+    @Test("prepares no more than it can use soon, however many tokens it holds")
+    func boundedPreparation() {
+        var state = state(slots: 2)
+        _ = state.handle(.tick, now: start)
+        let all = (0..<60).map { claim("t\($0)") }
+        let first = prepares(state.handle(.claimed(all), now: start))
+        #expect(first.count == 10)
+        #expect(prepares(state.handle(.prepared(leases: first.map { "l-" + $0 }, failed: []), now: start)).isEmpty)
+        var more: [String] = []
+        for number in 0..<5 {
+            more += prepares(
+                state.handle(.succeeded(lease: "l-t\(number)", begun: claim("t\(number + 2)")), now: start))
+        }
+        #expect(more == (12..<17).map { "t\($0)" })
+    }
+
     @Test("has one claim under way at a time")
     func oneClaim() {
         var state = state()
@@ -117,6 +205,21 @@ struct PilotStateTests {
         _ = state.handle(.claimed([]), now: start + .milliseconds(70))
         _ = state.handle(.poolChanged, now: start + .milliseconds(71))
         #expect(claims(state.handle(.tick, now: start + .milliseconds(120))) == [1])
+    }
+
+    @Test("told of changes, it leaves an empty pool alone, but not one whose tokens are only not for it now")
+    func leavesAnEmptyPoolAlone() {
+        for (event, asksSoon) in [(PilotState.Event.foundEmpty, false), (.claimed([]), true)] {
+            var state = state(slots: 1, condition: StopCondition(waits: true))
+            _ = state.handle(.tick, now: start)
+            _ = state.handle(.watching(true), now: start)
+            _ = state.handle(event, now: start)
+            _ = state.handle(.swept(freed: false), now: start)
+            #expect(claims(state.handle(.tick, now: start + .seconds(30))).isEmpty != asksSoon)
+            _ = state.handle(event, now: start + .seconds(30))
+            let told = claims(state.handle(.poolChanged, now: start + .seconds(40)))
+            #expect(told + claims(state.handle(.tick, now: start + .seconds(42))) == [1])
+        }
     }
 
     @Test("takes no more than the tokens it may, and none after its time")

@@ -25,6 +25,8 @@ public struct QueueChooser: Sendable {
     private var queues: [WorkQueue] = []
     private var readAt: Timestamp?
     private var isFresh = false
+    /// Whether the last look found no token at all, not even one that does not fit, and the view was up to date.
+    package private(set) var isBare = false
     /// Queues that turned out empty or barred since they were read.
     private var spent: Set<WorkQueue.Name> = []
     private var windows: [WorkQueue.Name: ClaimWindow] = [:]
@@ -65,7 +67,7 @@ public struct QueueChooser: Sendable {
         }
         let open = queues.filter { !spent.contains($0.name) && room($0, atMost: 1) > 0 }
         guard let best = open.map(\.priority).max() else {
-            return readAt == nil || !isFresh ? .read(isFresh: readAt != nil || order == .oldest) : .nothing
+            return readAt == nil || !isFresh ? .read(isFresh: readAt != nil || isBare || order == .oldest) : .nothing
         }
         switch order {
         case .priority: break
@@ -107,6 +109,7 @@ public struct QueueChooser: Sendable {
     mutating func fill(_ queues: [WorkQueue], isFresh: Bool, now: Timestamp) {
         self.queues = queues.filter { $0.count > 0 && (sets?.contains($0.set) ?? true) }
         self.isFresh = isFresh
+        isBare = isFresh && self.queues.isEmpty
         readAt = now
         spent = []
         let names = Set(self.queues.map(\.name))
