@@ -66,7 +66,8 @@ extension PilotState {
 
     /// The first time softly, then at once.
     mutating func stopAll(_ now: Timestamp) -> [Action] {
-        var actions: [Action] = []
+        // First, so that no slot whose command ends of it begins the next one.
+        var actions = handBackQueue()
         for id in running.keys.sorted() {
             actions += stop(id, .pilotEnds, killAt: now + grace)
             if stops > 1, running[id]?.isReporting == false {
@@ -74,7 +75,7 @@ extension PilotState {
                 actions.append(.kill(lease: id))
             }
         }
-        return actions + handBackQueue()
+        return actions
     }
 
     mutating func handBackQueue() -> [Action] {

@@ -26,7 +26,7 @@ actor ResultWriter {
     private static let batchLimit = 256
     private static let batchBytes = 8 << 20
     /// From the beginning of a request to that of the next, while results come faster.
-    private static let cadence = Duration.milliseconds(5)
+    private static let cadence = Duration.milliseconds(15)
 
     init(pool: Pool, patience: Patience) {
         self.pool = pool
@@ -66,8 +66,9 @@ actor ResultWriter {
             let batch = Array(pending.prefix(count))
             pending.removeFirst(count)
             await write(batch)
-            // Cut short by an abandonment, after which there is nothing to gather for.
-            if !pending.isEmpty && pending.count < Self.batchLimit {
+            // A result that comes alone is written at once. The pause is cut short by an abandonment, after which there is
+            // nothing to gather for.
+            if batch.count > 1 || !pending.isEmpty, pending.count < Self.batchLimit, !isAbandoned {
                 try? await Task.sleep(until: start + Self.cadence)
             }
         }

@@ -58,7 +58,8 @@ struct WorkFolder: Sendable {
         unlink(outputPath)
         unlink(errorPath)
         unlink(file("token.json"))
-        if rmdir(path) != 0 && errno == ENOTEMPTY { Self.removeTree(path) }
+        if rmdir(path) == 0 { return true }
+        if errno == ENOTEMPTY { Self.removeTree(path) }
         return access(path, F_OK) != 0
     }
 

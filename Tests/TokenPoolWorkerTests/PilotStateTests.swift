@@ -296,7 +296,7 @@ struct PilotStateTests {
         _ = state.handle(.tick, now: start)
         _ = state.handle(.claimed([claim("a"), claim("b")]), now: start)
         let actions = state.handle(.stop, now: start + .seconds(1))
-        #expect(actions == [.terminate(lease: "l-a", .pilotEnds), .handBack([claim("b")])])
+        #expect(actions == [.handBack([claim("b")]), .terminate(lease: "l-a", .pilotEnds)])
         #expect(state.handle(.stop, now: start + .seconds(2)) == [.kill(lease: "l-a")])
         #expect(state.handle(.ended(lease: "l-a"), now: start + .seconds(3)).isEmpty)
         #expect(state.handle(.handedBack, now: start + .seconds(3)).isEmpty)
