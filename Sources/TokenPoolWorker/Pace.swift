@@ -28,7 +28,7 @@ struct Pace: Hashable, Sendable {
         var wanted = Double(slots - running.count)
         for started in running {
             let left = max(0, perToken - Double((now - started).wholeMilliseconds))
-            if left < lead { wanted += 1 }
+            if left <= lead { wanted += 1 }
         }
         if perToken < lead { wanted += Double(slots) * (lead / perToken - 1) }
         return min(Int(wanted.rounded(.up)), slots + Self.limit)
@@ -37,6 +37,8 @@ struct Pace: Hashable, Sendable {
     /// When the next of these commands will be about to end.
     func prefetchMoment(running: [Timestamp], now: Timestamp) -> Timestamp? {
         guard let run, run > lead else { return nil }
-        return running.map { $0 + (run - lead) }.filter { $0 > now }.min()
+        // Moments are whole milliseconds: one that is too early would find that nothing is wanted yet, and be the last.
+        let time = Duration.milliseconds(Int(((run - lead) / .milliseconds(1)).rounded(.up)))
+        return running.map { $0 + time }.filter { $0 > now }.min()
     }
 }

@@ -115,15 +115,18 @@ struct TokenRunner: Sendable {
         return StartedRun(run: run, values: values, began: pool.clock.now(), failure: failure)
     }
 
-    /// Waits for the command's end. Blocks.
+    /// Waits for the command's end, and notes whether somebody wanted it by then. Blocks.
     func wait(_ started: StartedRun) -> TokenResult {
-        guard let failure = started.failure else {
+        var result: TokenResult
+        if let failure = started.failure {
+            result = TokenResult(
+                exitCode: (failure as? SpawnError)?.exitCode ?? 1, started: started.began, ended: pool.clock.now())
+            result.messages = ["\(failure)"]
+        } else {
             let exit = started.control.process.wait()
-            return TokenResult(exitCode: exit.code, started: started.began, ended: pool.clock.now())
+            result = TokenResult(exitCode: exit.code, started: started.began, ended: pool.clock.now())
         }
-        var result = TokenResult(
-            exitCode: (failure as? SpawnError)?.exitCode ?? 1, started: started.began, ended: pool.clock.now())
-        result.messages = ["\(failure)"]
+        note(started.control.stopReason, in: &result)
         return result
     }
 
@@ -140,10 +143,8 @@ struct TokenRunner: Sendable {
 
     private func collect(_ started: StartedRun, _ result: TokenResult) throws -> RunReport {
         let (run, values) = (started.run, started.values)
-        let (control, folder, token) = (run.control, run.folder, values.token)
+        let (folder, token) = (run.folder, values.token)
         var result = result
-        note(control.stopReason, in: &result)
-
         var uploads: [RunReport.Upload] = []
         let stdout = try run.output.kept()
         for (bytes, end) in [(stdout, "out"), (try run.errors.kept(), "err")] {

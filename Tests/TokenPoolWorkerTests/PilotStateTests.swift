@@ -312,6 +312,18 @@ struct PilotStateTests {
         #expect(state.handle(.handedBack, now: start) == [.finish])
     }
 
+    @Test(
+        "in the moment in which it wants to be asked before a command ends, it wants the next token", arguments: 45..<75
+    )
+    func prefetch(milliseconds: Int) throws {
+        var pace = Pace()
+        // Times that are no whole milliseconds on average.
+        for number in 0..<7 { pace.note(.milliseconds(milliseconds + number % 3)) }
+        for number in 0..<5 { pace.noteClaim(.milliseconds(3 + number % 4)) }
+        let moment = try #require(pace.prefetchMoment(running: [start], now: start))
+        #expect(pace.wanted(slots: 1, running: [start], now: moment) == 1)
+    }
+
     @Test("holds tokens ready beside short commands, none beside long ones")
     func pace() {
         var short = Pace()
