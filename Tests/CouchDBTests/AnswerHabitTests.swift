@@ -13,19 +13,31 @@ struct AnswerHabitTests {
     @Test("is quick after four short waits in a row")
     func quick() {
         #expect(!habit(100, 100, 100).isQuick)
-        #expect(habit(100, 399, 100, 100).isQuick)
-        #expect(!habit(100, 100, 100, 100, 400).isQuick)
-        #expect(habit(400, 100, 100, 100, 100, 100).isQuick)
+        #expect(habit(100, 249, 100, 100).isQuick)
+        #expect(!habit(100, 100, 100, 100, 250).isQuick)
+        #expect(habit(250, 100, 100, 100, 100, 100).isQuick)
     }
 
-    @Test("is lost after one look in vain, and must be shown anew")
+    @Test("is lost after one wait in vain, and harder to show each time; each good one makes it easier")
     func missed() {
-        var habit = habit(100, 100, 100, 100)
+        var habit = AnswerHabit()
+        /// Sleeps until it is quick.
+        func proof() -> Int {
+            var count = 0
+            while !habit.isQuick {
+                habit.slept(.microseconds(100))
+                count += 1
+            }
+            return count
+        }
+        #expect(proof() == 4)
+        for expected in [8, 16, 32, 64, 128, 256, 512, 1024, 1024] {
+            habit.missed()
+            #expect(!habit.isQuick)
+            #expect(proof() == expected)
+        }
+        for _ in 0..<5 { habit.met() }
         habit.missed()
-        #expect(!habit.isQuick)
-        for _ in 0..<3 { habit.slept(.microseconds(100)) }
-        #expect(!habit.isQuick)
-        habit.slept(.microseconds(100))
-        #expect(habit.isQuick)
+        #expect(proof() == 64)
     }
 }

@@ -22,14 +22,14 @@ struct RequestHabitTests {
     func quick() {
         #expect(!habit((1, 0), (2, 100), (3, 100), (4, 100)).isQuick)
         #expect(habit((1, 0), (2, 100), (3, 100), (4, 100), (5, 100)).isQuick)
-        #expect(habit((1, 0), (2, 299), (3, 299), (4, 299), (5, 299), (6, 299)).isQuick)
+        #expect(habit((1, 0), (2, 249), (3, 249), (4, 249), (5, 249), (6, 249)).isQuick)
     }
 
     @Test("is lost with one request that came late, and must be shown anew")
     func late() {
-        #expect(!habit((1, 0), (2, 100), (3, 100), (4, 100), (5, 100), (6, 300)).isQuick)
-        #expect(!habit((1, 0), (2, 100), (3, 100), (4, 300), (5, 100), (6, 100), (7, 100)).isQuick)
-        #expect(habit((1, 0), (2, 300), (3, 100), (4, 100), (5, 100), (6, 100)).isQuick)
+        #expect(!habit((1, 0), (2, 100), (3, 100), (4, 100), (5, 100), (6, 250)).isQuick)
+        #expect(!habit((1, 0), (2, 100), (3, 100), (4, 250), (5, 100), (6, 100), (7, 100)).isQuick)
+        #expect(habit((1, 0), (2, 250), (3, 100), (4, 100), (5, 100), (6, 100)).isQuick)
     }
 
     @Test("is lost when the server has others to serve")
@@ -40,11 +40,29 @@ struct RequestHabitTests {
         #expect(!alone.isLatest(6))
     }
 
-    @Test("is lost when none came in time")
+    @Test("is lost when none came in time, and harder to show each time; each that came makes it easier")
     func missed() {
-        var habit = habit((1, 0), (2, 100), (3, 100), (4, 100), (5, 100))
+        var habit = RequestHabit()
+        var number = 0
+        /// Requests until it is quick.
+        func proof() -> Int {
+            let start = number
+            while !habit.isQuick {
+                number += 1
+                habit.requested(number: number, at: .uptimeNanoseconds(UInt64(number)))
+                habit.answered(at: .uptimeNanoseconds(UInt64(number)))
+            }
+            return number - start
+        }
+        #expect(proof() == 5)
+        for expected in [8, 16, 32, 64, 128, 256, 512, 1024, 1024] {
+            habit.missed()
+            #expect(!habit.isQuick)
+            #expect(proof() == expected)
+        }
+        for _ in 0..<5 { habit.met() }
         habit.missed()
-        #expect(!habit.isQuick)
+        #expect(proof() == 64)
     }
 
     @Test("is nothing of requests that come before the answer")

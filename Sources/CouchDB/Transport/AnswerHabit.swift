@@ -5,21 +5,29 @@
 /// a row is waited for awake, for a moment; one that was not, asleep.
 struct AnswerHabit {
     /// So long it may pay to stay awake.
-    static let window = Duration.microseconds(200)
+    static let window = Duration.microseconds(100)
+    /// So long a sleep is when it would have been no longer than the window awake: two threads have to wake up in it.
+    static let shortSleep = Duration.microseconds(250)
     /// Others want the processor when giving it away takes longer.
     static let longestTurn = Duration.microseconds(10)
-    /// Short sleeps in a row that show the habit.
-    private static let proof = 4
+    private static let leastProof = 4
+    private static let mostProof = 1024
 
     private var shortSleeps = 0
+    /// Short sleeps in a row that show the habit: the more, the more often it was awake in vain.
+    private var proof = leastProof
 
-    var isQuick: Bool { shortSleeps >= Self.proof }
+    var isQuick: Bool { shortSleeps >= proof }
 
-    /// The thread slept, and so long. What ended it may have had to wake another thread first.
-    mutating func slept(_ time: Duration) {
-        shortSleeps = time < Self.window * 2 ? min(shortSleeps + 1, Self.proof) : 0
-    }
+    /// The thread slept, and so long.
+    mutating func slept(_ time: Duration) { shortSleeps = time < Self.shortSleep ? shortSleeps + 1 : 0 }
+
+    /// It stayed awake, and not in vain.
+    mutating func met() { proof = max(proof / 2, Self.leastProof) }
 
     /// It stayed awake in vain.
-    mutating func missed() { shortSleeps = 0 }
+    mutating func missed() {
+        shortSleeps = 0
+        proof = min(proof * 2, Self.mostProof)
+    }
 }

@@ -55,7 +55,10 @@ final class TransportLoop {
             repeat {
                 var ready: Int32 = 0
                 curl_multi_poll(multi, nil, 0, 0, &ready)
-                if ready > 0 || mailbox.hasCommands { return }
+                if ready > 0 || mailbox.hasCommands {
+                    habit.met()
+                    return
+                }
                 turn.start = .now
                 sched_yield()
                 turn.end = .now

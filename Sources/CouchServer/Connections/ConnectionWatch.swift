@@ -59,7 +59,7 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         let hasCome = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable {
             (socket: NIOBSDSocket.Handle) in waitAwake(for: socket)
         }
-        if hasCome != true { habit.missed() }
+        if hasCome == true { habit.met() } else { habit.missed() }
     }
 
     /// Whether something came, from this client and before anybody else's.
@@ -89,31 +89,40 @@ final class RequestCount: Sendable {
 /// How soon after an answer a client asks again, and whether it is the only one that asks.
 struct RequestHabit {
     /// So long it may pay to stay awake.
-    static let window = TimeAmount.microseconds(150)
+    static let window = TimeAmount.microseconds(100)
+    /// A request came soon when it would have come in the window without sleep: two threads have to wake up for it.
+    static let soon = TimeAmount.microseconds(250)
     /// Others want the processor when giving it away takes longer.
     static let longestTurn = TimeAmount.microseconds(10)
-    /// Requests in a row that show the habit.
-    private static let proof = 4
+    private static let leastProof = 4
+    private static let mostProof = 1024
 
     private var lastNumber = -1
     private var lastAnswer: NIODeadline?
     private var quickOnes = 0
+    /// Requests in a row that show the habit: the more, the more often it was awake in vain.
+    private var proof = leastProof
 
     /// The last requests all came soon after the answers before them, and the server had no others.
-    var isQuick: Bool { quickOnes >= Self.proof }
+    var isQuick: Bool { quickOnes >= proof }
 
     func isLatest(_ number: Int) -> Bool { number == lastNumber }
 
     mutating func requested(number: Int, at time: NIODeadline) {
-        // Two threads may have slept in between, each as long as staying awake may pay.
-        let isQuick = lastAnswer.map { time - $0 < Self.window * 2 } ?? false
-        quickOnes = isQuick && number == lastNumber + 1 ? min(quickOnes + 1, Self.proof) : 0
+        let isQuick = lastAnswer.map { time - $0 < Self.soon } ?? false
+        quickOnes = isQuick && number == lastNumber + 1 ? quickOnes + 1 : 0
         lastNumber = number
         lastAnswer = nil
     }
 
     mutating func answered(at time: NIODeadline) { lastAnswer = time }
 
+    /// One came in the window.
+    mutating func met() { proof = max(proof / 2, Self.leastProof) }
+
     /// None came in the window.
-    mutating func missed() { quickOnes = 0 }
+    mutating func missed() {
+        quickOnes = 0
+        proof = min(proof * 2, Self.mostProof)
+    }
 }

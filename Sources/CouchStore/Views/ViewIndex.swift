@@ -138,7 +138,8 @@ final class ViewIndex: Sendable {
     /// - Returns: The sequence whose state the index shows now; `nil` when the log is longer than a page and that may not be.
     private func catchUp(_ update: ViewIndexUpdate, _ mayBeLong: Bool) throws -> Int? {
         if state.withLock({ $0.isClosed }) { throw Self.closed }
-        let start = try file.readNow { try $0.header().sequence }
+        // The file is ahead when a long way was given up after a commit; going some of it again changes nothing.
+        let start = mayBeLong ? try file.readNow { try $0.header().sequence } : state.withLock { $0.sequence }
         var position = start
         var passes = 0
         let work = tasks.begin(.indexer, design: designID, total: max(0, try source.lastSequence() - start))
