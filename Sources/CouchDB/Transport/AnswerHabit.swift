@@ -5,13 +5,13 @@
 /// a row is waited for awake, for a moment; one that was not, asleep.
 struct AnswerHabit {
     /// So long it may pay to stay awake.
-    static let window = Duration.microseconds(100)
+    static let window = Duration.microseconds(150)
     /// So long a sleep is when it would have been no longer than the window awake: two threads have to wake up in it.
-    static let shortSleep = Duration.microseconds(250)
+    static let shortSleep = Duration.microseconds(300)
     /// Others want the processor when giving it away takes longer.
     static let longestTurn = Duration.microseconds(10)
     private static let leastProof = 4
-    private static let mostProof = 1024
+    private static let mostProof = 64
 
     private var shortSleeps = 0
     /// Short sleeps in a row that show the habit: the more, the more often it was awake in vain.
@@ -24,6 +24,9 @@ struct AnswerHabit {
 
     /// It stayed awake, and not in vain.
     mutating func met() { proof = max(proof / 2, Self.leastProof) }
+
+    /// Others want the processor: it was not awake to the end.
+    mutating func gaveWay() { shortSleeps = 0 }
 
     /// It stayed awake in vain.
     mutating func missed() {

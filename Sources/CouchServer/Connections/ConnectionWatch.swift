@@ -56,24 +56,35 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func lookOut(_ context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
-        let hasCome = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable {
-            (socket: NIOBSDSocket.Handle) in waitAwake(for: socket)
+        do {
+            _ = try context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable {
+                (socket: NIOBSDSocket.Handle) in waitAwake(for: socket)
+            }
+        } catch {
+            // It has been closed meanwhile.
+            habit.gaveWay()
         }
-        if hasCome == true { habit.met() } else { habit.missed() }
     }
 
-    /// Whether something came, from this client and before anybody else's.
-    private func waitAwake(for socket: NIOBSDSocket.Handle) -> Bool {
+    /// Until something came, from this client or another, or others want the processor, or the window is over.
+    private func waitAwake(for socket: NIOBSDSocket.Handle) {
         var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-        let end = NIODeadline.now() + RequestHabit.window
-        while habit.isLatest(requests.latest) {
-            if poll(&entry, 1, 0) != 0 { return true }
-            let start = NIODeadline.now()
+        var now = NIODeadline.now()
+        let end = now + RequestHabit.window
+        while habit.isLatest(requests.latest), now < end {
+            if poll(&entry, 1, 0) != 0 {
+                habit.met()
+                return
+            }
+            let before = NIODeadline.now()
             sched_yield()
-            let now = NIODeadline.now()
-            if now > end || now - start > RequestHabit.longestTurn { return false }
+            now = .now()
+            if now - before > RequestHabit.longestTurn {
+                habit.gaveWay()
+                return
+            }
         }
-        return false
+        habit.missed()
     }
 }
 
@@ -95,7 +106,7 @@ struct RequestHabit {
     /// Others want the processor when giving it away takes longer.
     static let longestTurn = TimeAmount.microseconds(10)
     private static let leastProof = 4
-    private static let mostProof = 1024
+    private static let mostProof = 64
 
     private var lastNumber = -1
     private var lastAnswer: NIODeadline?
@@ -119,6 +130,9 @@ struct RequestHabit {
 
     /// One came in the window.
     mutating func met() { proof = max(proof / 2, Self.leastProof) }
+
+    /// Others want the processor: it was not awake to the end.
+    mutating func gaveWay() { quickOnes = 0 }
 
     /// None came in the window.
     mutating func missed() {
