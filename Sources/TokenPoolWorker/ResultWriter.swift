@@ -87,6 +87,9 @@ actor ResultWriter {
                     entry.answer.resume(returning: outcome)
                 }
             }
+        } catch let error as CouchDBError where error.isPassing {
+            // Patience is at its end for all of them: a server that was not heard of is not waited for once more for each.
+            for entry in batch { entry.answer.resume(returning: .failure(error)) }
         } catch  where batch.count > 1 {
             // One of them is at fault; each for itself, and what was written already is recognised.
             for entry in batch { await write([entry]) }

@@ -10,6 +10,35 @@ import TokenPool
 
 @Suite("A pilot on a cluster's bad day", .timeLimit(.minutes(1)))
 struct BadDayPilotTests {
+    @Test("when patience with a server is at its end it is so for all results that waited together")
+    func silence() async throws {
+        let server = try await TestServer.shared()
+        try await withDatabase(on: server) { database in
+            for design in DesignDocuments.all { try await database.push(design) }
+            let faulty = FaultyServer(server)
+            let client = try Server(url: faulty.url)
+            let pool = Pool(database: client.database(database.name))
+            let ids = (0..<100).map { "t\($0)" }
+            for id in ids { try await pool.add(Token(id: id)) }
+            let claims = try await pool.claim(100, as: WorkerIdentity(name: "w", hostname: "h"))
+            #expect(claims.count == 100)
+            let before = faulty.requests("_bulk_docs")
+            for _ in 0..<300 { faulty.spoil("_bulk_docs", .refused(503)) }
+            let writer = ResultWriter(pool: pool, patience: Patience(.zero, grace: .zero, pool.clock))
+            let result = TokenResult(exitCode: 0, started: Timestamp(seconds: 1), ended: Timestamp(seconds: 2))
+            await withTaskGroup(of: Void.self) { group in
+                for claim in claims {
+                    group.addTask {
+                        await #expect(throws: CouchDBError.self) { try await writer.write(result, of: claim) }
+                    }
+                }
+            }
+            // A request for each batch, and none for each result.
+            #expect(faulty.requests("_bulk_docs") - before < 100)
+            await client.shutdown()
+        }
+    }
+
     @Test("results that the server can not take just now are written later, and keep none of the others waiting")
     func results() async throws {
         let server = try await TestServer.shared()
