@@ -59,6 +59,33 @@ struct PicasDocumentTests {
         }
     }
 
+    @Test("where some lines are refused a line says how many; where all are, the log ends", .timeLimit(.minutes(1)))
+    func refused() async throws {
+        try await withPool { pool, clock in
+            let rule = """
+                function (doc) {
+                  var text = doc.msg || '';
+                  if (text.indexOf('odd') >= 0) { throw({forbidden: 'no odd ones'}); }
+                  if (text.indexOf('never') >= 0) { throw({forbidden: 'nothing'}); }
+                }
+                """
+            var rules = Document(id: "_design/rules", fields: ["validate_doc_update": .string(rule)])
+            rules.revision = try await pool.database.save(rules)
+            let log = PoolLog(database: pool.database, host: "h", clock: clock)
+            let logger = Logger(label: "test") { log.handler(label: $0) }
+            for number in 0..<5 { logger.error("line \(number % 2 == 0 ? "even" : "odd")") }
+            try await log.flush()
+            let lines = try await pool.log().map(\.message)
+            #expect(lines.filter { $0 == "line even" }.count == 3)
+            #expect(lines.contains { $0.hasPrefix("2 lines of this log were dropped") })
+            // The line that tells of it is refused as well: it is not told again for ever.
+            rules["validate_doc_update"] = "function () { throw({forbidden: 'no more'}); }"
+            try await pool.database.save(rules)
+            logger.error("line never")
+            await #expect { try await log.run() } throws: { CouchDBError.forbidden ~= $0 }
+        }
+    }
+
     @Test("a batch job is queued, starts, ends and is archived under a name of its own, files included")
     func job() async throws {
         try await withPool { pool, clock in

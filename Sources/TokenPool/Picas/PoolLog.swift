@@ -127,7 +127,7 @@ public final class PoolLog: Sendable {
 
     /// Writes what waits now.
     ///
-    /// - Throws: What the server said; the lines wait on.
+    /// - Throws: What the server said, also when it is that nobody may write lines here; the lines wait on.
     public func flush() async throws {
         while true {
             let (lines, dropped) = state.withLock { ($0.waiting.prefix(Self.batch), $0.dropped) }
@@ -140,16 +140,20 @@ public final class PoolLog: Sendable {
                 guard let error = outcome.error else { continue }
                 if error.isUncertain { throw error }
                 // A conflict is a line that a request wrote whose answer was lost.
-                if error.code != .conflict { refused += 1 }
+                if error.code == .conflict { continue }
+                refused += 1
+                if refused == lines.count, error.code == .forbidden || error.code == .unauthorized { throw error }
             }
             state.withLock { state in
                 // Unless another flush was faster.
                 guard state.waiting.first?.document.id == lines.first?.document.id else { return }
                 state.waiting.removeFirst(lines.count)
-                state.dropped -= dropped
+                state.dropped += refused
             }
-            let lost = dropped + refused
+            // Told behind what was taken: a server that takes nothing would refuse that line, too, and the next one.
+            let lost = refused < lines.count ? dropped + refused : 0
             if lost > 0 {
+                state.withLock { $0.dropped -= lost }
                 take(
                     LogEvent(
                         level: .warning,
