@@ -17,7 +17,7 @@ package final class CouchService: Sendable {
     let settings: Settings
     let replication: any ReplicationDesk
     let uuids = UUIDs()
-    let feeds: Feeds
+    let feeds: EndSignal
     let events: DatabaseEvents
     let figures = ServerFigures()
     /// When the server began.
@@ -40,7 +40,7 @@ package final class CouchService: Sendable {
         self.settings = settings
         self.replication = replication
         self.clock = clock
-        feeds = Feeds()
+        feeds = EndSignal()
         start = clock()
         events = DatabaseEvents(databases: store.databaseNames(), start: start * 1_000_000)
         workload = Workload { settings.limits.workload }

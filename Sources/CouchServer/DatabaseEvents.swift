@@ -44,7 +44,7 @@ final class DatabaseEvents: Sendable {
         let waiting = state.withLock { state in
             state.sequence += 1
             state.latest[database] = Event(sequence: state.sequence, database: database, kind: kind)
-            if state.latest.count > Self.longestMemory {
+            if kind == .deleted, state.latest.count > Self.longestMemory {
                 state.latest = state.latest.filter { $0.value.kind != .deleted }
             }
             defer { state.waiting = [:] }

@@ -6,11 +6,11 @@ enum ChangeWait: Sendable {
 
     /// - Parameter milliseconds: How long to wait at most.
     static func next(
-        after sequence: Int, in database: StoredDatabase, milliseconds: Int, feeds: Feeds, client: FeedClient
+        after sequence: Int, in database: StoredDatabase, milliseconds: Int, feeds: EndSignal, client: EndSignal
     ) async throws -> ChangeWait {
         let (signals, source) = AsyncStream<Void>.makeStream()
-        let forget = feeds.onEnd { source.finish() }
-        let forgetClient = client.onLeaving { source.finish() }
+        let forget = feeds.whenOver { source.finish() }
+        let forgetClient = client.whenOver { source.finish() }
         defer {
             forget()
             forgetClient()

@@ -85,7 +85,7 @@ struct ChangesRoutes: Sendable {
             rows.text.raw("{\"results\":[\n")
             // The client is told at once that it is heard.
             try await rows.flush(to: &writer)
-            let client = FeedClient(of: here.call.channel)
+            let client = EndSignal.client(of: here.call.channel)
             let clock = ContinuousClock()
             let deadline = clock.now + .milliseconds(feed.options.timeout)
             while true {
@@ -118,7 +118,7 @@ struct ChangesRoutes: Sendable {
     ) async throws {
         var feed = feed
         let here = feed.here
-        let client = FeedClient(of: here.call.channel)
+        let client = EndSignal.client(of: here.call.channel)
         let clock = ContinuousClock()
         reading: while true {
             while let page = try await feed.nextPage() {

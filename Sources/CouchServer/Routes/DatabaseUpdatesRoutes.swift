@@ -18,7 +18,7 @@ struct DatabaseUpdatesRoutes: Sendable {
         case "longpoll" where call.method == "GET":
             try call.share.becomeFeed()
             if service.events.events(after: since).isEmpty {
-                _ = try await wait(after: since, timeout, client: FeedClient(of: call.channel))
+                _ = try await wait(after: since, timeout, client: EndSignal.client(of: call.channel))
             }
             return page(after: since)
         case "continuous":
@@ -63,11 +63,11 @@ struct DatabaseUpdatesRoutes: Sendable {
     }
 
     /// Whether something happened in time.
-    private func wait(after sequence: Int, _ milliseconds: Int, client: FeedClient) async throws -> Bool {
+    private func wait(after sequence: Int, _ milliseconds: Int, client: EndSignal) async throws -> Bool {
         let (next, forget) = service.events.next(after: sequence)
         let (ending, source) = AsyncStream<Void>.makeStream()
-        let forgetEnd = service.feeds.onEnd { source.finish() }
-        let forgetClient = client.onLeaving { source.finish() }
+        let forgetEnd = service.feeds.whenOver { source.finish() }
+        let forgetClient = client.whenOver { source.finish() }
         defer {
             forget()
             forgetEnd()
@@ -97,7 +97,7 @@ struct DatabaseUpdatesRoutes: Sendable {
         let limit = call.query["limit"].flatMap { Int($0) } ?? .max
         let here = self
         return .json(200) { writer in
-            let client = FeedClient(of: here.call.channel)
+            let client = EndSignal.client(of: here.call.channel)
             var position = since
             var sent = 0
             while sent < limit {
@@ -109,9 +109,9 @@ struct DatabaseUpdatesRoutes: Sendable {
                     position = event.sequence
                     sent += 1
                 }
-                if sent >= limit || here.service.feeds.isEnding { break }
+                if sent >= limit || here.service.feeds.isOver { break }
                 if try await here.wait(after: position, pause, client: client) { continue }
-                if heartbeat == nil || here.service.feeds.isEnding || client.hasGone { break }
+                if heartbeat == nil || here.service.feeds.isOver || client.isOver { break }
                 try await writer.write(ByteBuffer(string: "\n"))
             }
             let last: JSON = ["last_seq": here.text(position)]
