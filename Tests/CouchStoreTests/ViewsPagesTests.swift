@@ -31,6 +31,46 @@ struct ViewsPagesTests {
         return rows.compactMap { Int($0.id?.dropFirst() ?? "") }
     }
 
+    @Test("so many may be under way at once; one more is refused until others are read or given up")
+    func bound() async throws {
+        try await ViewBench.run(Self.documents) { bench in
+            var open: [ViewResult] = []
+            var refusal: StoreError?
+            while refusal == nil, open.count < 1000 {
+                do {
+                    open.append(try await bench.views.pages(design: Self.design, view: "v", ViewIndexQuery()))
+                } catch let error as StoreError {
+                    refusal = error
+                }
+            }
+            #expect(refusal?.code.status == 503)
+            #expect(open.count <= 256 && open.count > 200)
+            // Short ones need no place.
+            try await bench.expect(Self.design, gives: ["d7 7 0"]) { $0.key = 7 }
+            open.removeLast()
+            let last = try await bench.views.pages(design: Self.design, view: "v", ViewIndexQuery())
+            #expect(try await ids(last).count == Self.count)
+        }
+    }
+
+    @Test("a wrong query is told before the index is asked")
+    func checked() async throws {
+        try await ViewBench.run([]) { bench async throws in
+            var query = ViewIndexQuery()
+            query.group = true
+            let wrong = query
+            let error = #expect(throws: StoreError.self) {
+                try bench.views.check(design: Self.design, view: "v", wrong)
+            }
+            #expect(error?.code.status == 400)
+            let missing = #expect(throws: StoreError.self) {
+                try bench.views.check(design: Self.design, view: "never", ViewIndexQuery())
+            }
+            #expect(missing?.reason == "missing_named_view")
+            try bench.views.check(design: Self.design, view: "v", ViewIndexQuery())
+        }
+    }
+
     @Test("come page by page, in both directions, with limits and keys, and all pages are of one moment")
     func pages() async throws {
         try await ViewBench.run(Self.documents) { bench in

@@ -46,19 +46,32 @@ struct ViewRoutes: Sendable {
         guard let list = body["queries"]?.arrayValue else {
             throw Refusal.badRequest("POST body must include `queries` parameter.")
         }
-        var results: [(ViewResult, RowOptions)] = []
-        for item in list {
+        let views = here.database.views
+        let queries = try list.map { item in
             var options = RowOptions()
             try options.read(here.call.query)
             try options.read(item.objectValue ?? [:])
-            results.append(
-                (try await here.database.views.pages(design: design, view: view, Self.query(options)), options))
+            try views.check(design: design, view: view, Self.query(options))
+            return options
         }
-        let found = results
+        // The first says whether the index can answer. The others are asked when their turn comes: of each query rows are in
+        // memory, and of long answers a connection is kept.
+        let first: ViewResult? =
+            if let options = queries.first {
+                try await views.pages(design: design, view: view, Self.query(options))
+            } else { nil }
         return .json(200) { writer in
             var rows = RowWriter()
             rows.text.raw("{\"results\":[")
-            for (index, (result, options)) in found.enumerated() {
+            var begun = first
+            for (index, options) in queries.enumerated() {
+                let result: ViewResult
+                if let first = begun {
+                    result = first
+                    begun = nil
+                } else {
+                    result = try await views.pages(design: design, view: view, Self.query(options))
+                }
                 if index > 0 { rows.text.raw(",\n") }
                 var own = RowWriter()
                 own.text = rows.text

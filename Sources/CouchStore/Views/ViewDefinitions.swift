@@ -82,3 +82,17 @@ struct ViewDefinitions: Sendable {
 extension ViewDefinitions.Rows {
     fileprivate func isSame(as other: Self) -> Bool { map == other.map && order == other.order }
 }
+
+extension ViewDefinitions {
+    /// The reduces over the rows of each map function, JavaScript functions numbered as the engine numbers them.
+    var reduces: [[ViewReduce]] {
+        var scripts = 0
+        return rows.map { rows in
+            rows.reduces.map { source -> ViewReduce in
+                if let builtin = BuiltinReduce(source) { return .builtin(builtin) }
+                defer { scripts += 1 }
+                return .javaScript(scripts)
+            }
+        }
+    }
+}

@@ -66,6 +66,16 @@ package final class ViewIndexes: Sendable {
         }
     }
 
+    /// Says what is wrong with a query, without asking the index.
+    package func check(design: DesignDocument, view: String, _ query: ViewIndexQuery) throws {
+        let definitions = definitions(of: design)
+        try Self.checkLanguage(definitions)
+        guard let place = definitions.places[view] else { throw StoreError.absent("missing_named_view") }
+        _ = try ViewQueryPlan(
+            query, isReducible: place.reduce != nil, order: definitions.rows[place.rows].order,
+            isPartitioned: definitions.isPartitioned)
+    }
+
     /// The first page of the rows of a range, and whether that is all of them.
     func firstRows(
         design: DesignDocument, view: String, _ plan: ViewQueryPlan, update: ViewUpdate

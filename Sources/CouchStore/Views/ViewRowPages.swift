@@ -9,6 +9,7 @@ package final class ViewRowPages: Sendable {
     static let bytes = 1 << 20
 
     private let snapshot: DatabaseSnapshot
+    private let place: LongRead
     private let plan: ViewQueryPlan
     private let tree: ViewIndexFile.Tree
     private let reduceCount: Int
@@ -16,10 +17,11 @@ package final class ViewRowPages: Sendable {
     private let left: Mutex<[Range<Int>]>
 
     init(
-        _ snapshot: DatabaseSnapshot, plan: ViewQueryPlan, tree: ViewIndexFile.Tree, reduceCount: Int,
+        _ snapshot: DatabaseSnapshot, place: LongRead, plan: ViewQueryPlan, tree: ViewIndexFile.Tree, reduceCount: Int,
         ranks: [Range<Int>]
     ) {
         self.snapshot = snapshot
+        self.place = place
         self.plan = plan
         self.tree = tree
         self.reduceCount = reduceCount

@@ -14,3 +14,20 @@ package protocol ViewSource: Sendable {
     /// Runs with the log as it is at one moment, which is kept for as long as that takes.
     func atOneMoment(_ body: (any ViewSource) throws -> Void) throws
 }
+
+/// The changes of another source, whose reader tells how far it has come.
+struct FollowedSource: ViewSource {
+    let source: any ViewSource
+    let report: @Sendable (Int) -> Void
+
+    func lastSequence() throws -> Int { try source.lastSequence() }
+
+    func changes(after first: Int, through last: Int) throws -> ViewChanges {
+        report(first)
+        return try source.changes(after: first, through: last)
+    }
+
+    func atOneMoment(_ body: (any ViewSource) throws -> Void) throws {
+        try source.atOneMoment { try body(FollowedSource(source: $0, report: report)) }
+    }
+}
