@@ -153,7 +153,7 @@ package actor Replicator {
         for waiter in running.waiters { waiter.resume(throwing: ReplicationError("cancelled", "it was cancelled")) }
     }
 
-    /// The job goes; what its run took stays with its owner.
+    /// The job goes; what a run that is cut off took stays with its owner.
     private func takeOut(_ name: String) -> Running? {
         guard let running = jobs.removeValue(forKey: name) else { return nil }
         if running.job.state == .running { charge(running) }
@@ -247,6 +247,7 @@ package actor Replicator {
             // Removed, or told to make room: then it waits for its next turn.
             if jobs[name] != nil { waiting.insert(name) }
         } else {
+            if let running = jobs[name] { charge(running) }
             await conclude(name, result, after: time.uptime() - start)
         }
         startWaiting()
@@ -264,7 +265,6 @@ package actor Replicator {
                 await finish(name, .failure(failure))
                 return
             }
-            if let running = jobs[name] { charge(running) }
             guard case .retry(let pause)? = handle(.crashed(failure, after: duration), name) else { return }
             logger.notice(
                 "replication crashed",
