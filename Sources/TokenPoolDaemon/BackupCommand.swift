@@ -1,12 +1,6 @@
 import ArgumentParser
 import CouchStore
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// `tokenpoold backup`: copies a data folder, also while it is served.
 struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,17 +21,14 @@ struct BackupCommand: ParsableCommand {
     var views = false
 
     func run() throws {
-        do {
+        try onFolder {
             let backup = try DataFolderBackup(of: daemon.folder, to: target, includesViews: views)
             let summary = try backup.run { say("copied \($0)") }
-            put(
+            answer(
                 """
                 \(target): \(summary.databases) databases, \(summary.attachments) attachment files, \
-                \(summary.indexes) view indexes, \(summary.bytes) bytes\n
-                """, on: STDOUT_FILENO)
-        } catch let error as StoreError {
-            say(error.reason)
-            throw ExitCode(3)
+                \(summary.indexes) view indexes, \(summary.bytes) bytes
+                """)
         }
     }
 }

@@ -1,12 +1,6 @@
 import ArgumentParser
 import CouchStore
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// `tokenpoold check`: looks through a data folder for damage.
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,7 +23,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         var isSound = true
-        do {
+        try onFolder {
             let check = try DataFolderCheck(folder: folder)
             let names = try check.names()
             if let only, !names.contains(only) {
@@ -40,15 +34,12 @@ struct CheckCommand: ParsableCommand {
                 for problem in report.problems { say("\(name): \(problem)") }
                 if !report.problems.isEmpty { isSound = false }
                 let verdict = report.problems.isEmpty ? "sound" : "DAMAGED"
-                put(
+                answer(
                     """
                     \(name): \(verdict), \(report.documents) documents, \(report.deleted) deleted, \
-                    \(report.indexes) view indexes\n
-                    """, on: STDOUT_FILENO)
+                    \(report.indexes) view indexes
+                    """)
             }
-        } catch let error as StoreError {
-            say(error.reason)
-            throw ExitCode(3)
         }
         if !isSound { throw ExitCode(1) }
     }

@@ -44,6 +44,19 @@ struct JourneyPool: Sendable {
         return result
     }
 
+    /// Starts `tokenpool`.
+    func start(_ arguments: String...) throws -> RunningProgram {
+        try Program.start(try Program.built("tokenpool"), arguments, environment: environment, folder: folder)
+    }
+
+    /// Where commands of the tests write a line each.
+    var journalPath: String { folder + "/journal" }
+
+    /// What they wrote.
+    func journal() throws -> [String] {
+        try String(contentsOfFile: journalPath, encoding: .utf8).split(separator: "\n").map(String.init)
+    }
+
     /// Every token by its id.
     func tokens() async throws -> [String: Token] {
         var query = ViewQuery()

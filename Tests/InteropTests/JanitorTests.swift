@@ -61,9 +61,7 @@ extension Interop {
         @Test("janitor goes on until SIGTERM, and sees what becomes due meanwhile")
         func goesOn() async throws {
             try await withPool { pool in
-                let janitor = try Program.start(
-                    try Program.built("tokenpool"), ["janitor", "--json"], environment: pool.environment,
-                    folder: pool.folder)
+                let janitor = try pool.start("janitor", "--json")
                 try await pool.save([lapsed("a")])
                 while !janitor.output.contains("returned") { await Task.yield() }
                 janitor.signal(SIGTERM)

@@ -65,9 +65,7 @@ extension Interop {
 
                 // Three processes that all need it at once.
                 let pilots = try (0..<3).map { _ in
-                    try Program.start(
-                        try Program.built("tokenpool"), ["work", "--quiet"], environment: pool.environment,
-                        folder: pool.folder)
+                    try pool.start("work", "--quiet")
                 }
                 for pilot in pilots { #expect(try await pilot.end().status == 0) }
                 for number in 1...6 {

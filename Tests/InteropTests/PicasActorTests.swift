@@ -11,12 +11,7 @@ extension Interop {
         .timeLimit(.minutes(5)))
     struct PicasActorTests {
         private func act(_ settings: JSON, in pool: JourneyPool) async throws -> RunningProgram {
-            try await Picas.start("act.py", ["\(pool.folder)/journal", settings.description], in: pool)
-        }
-
-        private func journal(_ pool: JourneyPool) throws -> [String] {
-            try String(contentsOfFile: pool.folder + "/journal", encoding: .utf8).split(separator: "\n").map(
-                String.init)
+            try await Picas.start("act.py", [pool.journalPath, settings.description], in: pool)
         }
 
         private func wait(for file: String, beside program: RunningProgram) async throws {
@@ -29,7 +24,7 @@ extension Interop {
         @Test("scenario 4: six of our workers run each of 90 tokens exactly once")
         func exactlyOnce() async throws {
             try await withPool { pool in
-                let journal = pool.folder + "/journal"
+                let journal = pool.journalPath
                 try await pool.save(
                     (0..<90).map { number in
                         var token = Token(id: "token_\(number)")
@@ -37,12 +32,10 @@ extension Interop {
                         return token
                     })
                 let workers = try (0..<6).map { _ in
-                    try Program.start(
-                        try Program.built("tokenpool"), ["work", "--view", "Monitor/todo", "--quiet"],
-                        environment: pool.environment, folder: pool.folder)
+                    try pool.start("work", "--view", "Monitor/todo", "--quiet")
                 }
                 for worker in workers { #expect(try await worker.end().status == 0) }
-                let runs = try self.journal(pool)
+                let runs = try pool.journal()
                 #expect(runs.count == 90 && Set(runs).count == 90)
                 #expect(try await pool.tokens().values.allSatisfy { $0.state == .done && $0.pool.attempts == 1 })
             }
@@ -56,7 +49,7 @@ extension Interop {
                 try await pool.save([token])
                 let end = try await act(["run": ["max_scrub": 2]], in: pool).end(within: .seconds(60))
                 #expect(end.status == 0, "\(end.errors.suffix(1500))")
-                #expect(try journal(pool) == ["fails", "fails", "fails"])
+                #expect(try pool.journal() == ["fails", "fails", "fails"])
                 token = try await pool.pool.token("fails")
                 #expect(token.state == .error && token.scrubCount == 2 && token.exitCode == 3)
                 // Its scrub leaves exit code, logs and a machine's name behind; ours starts afresh all the same.
@@ -87,13 +80,9 @@ extension Interop {
                 #expect(try await actor.end(within: .seconds(60)).status == 0)
 
                 try await pool.save([tokens[0]])
-                let pilot = try Program.start(
-                    try Program.built("tokenpool"),
-                    [
-                        "work", "--on-stop", setting, "--view", "Monitor/todo", "--max-tokens", "1", "--", "sh", "-c",
-                        "{input}",
-                    ],
-                    environment: pool.environment, folder: pool.folder)
+                let pilot = try pool.start(
+                    "work", "--on-stop", setting, "--view", "Monitor/todo", "--max-tokens", "1", "--", "sh", "-c",
+                    "{input}")
                 // When PiCaS handed its token back, ours may take either.
                 while !pilot.hasEnded, !FileManager.default.fileExists(atPath: ready + " ours") {
                     if setting == "todo", try await pool.pool.token("theirs").lock > 0 { break }
@@ -184,14 +173,12 @@ extension Interop {
                 try await add("late", priority: 0)
                 let end = try await actor.end(within: .seconds(60))
                 #expect(end.status == 0, "\(end.errors.suffix(1500))")
-                let theirs = try journal(pool)
+                let theirs = try pool.journal()
                 #expect(Set(theirs.prefix(2)) == ["high1", "high2"] && theirs.count == 5 && theirs.last == "late")
 
                 try await add("b-low", priority: 0)
                 try await add("a-high", priority: 5)
-                let pilot = try Program.start(
-                    try Program.built("tokenpool"), ["work", "--wait", "--max-tokens", "3"],
-                    environment: pool.environment, folder: pool.folder)
+                let pilot = try pool.start("work", "--wait", "--max-tokens", "3")
                 try await wait(for: pool.folder + "/b-low", beside: pilot)
                 try await add("c-late", priority: 0)
                 #expect(try await pilot.end(within: .seconds(60)).status == 0)

@@ -17,7 +17,7 @@ extension Interop {
                         token.input = .string(number == 7 ? "echo broken >&2; exit 3" : "echo this is \(number)")
                         return token
                     })
-                try await Picas.run("work.py", "\(pool.folder)/journal", in: pool)
+                try await Picas.run("work.py", pool.journalPath, in: pool)
 
                 let tokens = try await pool.tokens()
                 #expect(tokens.count == 12)
@@ -73,7 +73,7 @@ extension Interop {
         @Test("scenario 3: both together drain one pool of 200: ours run no token twice, none is lost")
         func together() async throws {
             try await withPool { pool in
-                let journal = pool.folder + "/journal"
+                let journal = pool.journalPath
                 // PiCaS' worker writes its own line before it runs a token; ours writes it as part of the command.
                 try await pool.save(
                     (0..<200).map { number in
@@ -88,9 +88,7 @@ extension Interop {
                 for _ in 0..<2 {
                     workers.append(try await Picas.start("work.py", [journal], in: pool))
                     workers.append(
-                        try Program.start(
-                            try Program.built("tokenpool"), ["work", "--slots", "2", "--quiet"],
-                            environment: pool.environment, folder: pool.folder))
+                        try pool.start("work", "--slots", "2", "--quiet"))
                 }
                 for worker in workers {
                     let result = try await worker.end(within: .seconds(180))
@@ -100,9 +98,7 @@ extension Interop {
                 let tokens = try await pool.tokens()
                 #expect(tokens.count == 200)
                 #expect(tokens.values.filter { $0.state != .done }.map(\.id) == [])
-                let runs = try String(contentsOfFile: journal, encoding: .utf8).split(separator: "\n").map {
-                    $0.split(separator: " ").map(String.init)
-                }
+                let runs = try pool.journal().map { $0.split(separator: " ").map(String.init) }
                 let ours = runs.filter { $0[0] == "ours" }.map { $0[1] }
                 let theirs = runs.filter { $0[0] == "picas" }.map { $0[1] }
                 #expect(Set(ours).count == ours.count, "a token was run twice by ours")

@@ -18,9 +18,7 @@ extension Interop {
                 try await pool.tokenpool("token", "add", "huge2", "--after", "huge2", status: 2)
                 let alone = try await pool.tokenpool("token", "explain", "huge")
                 #expect(alone.output.contains("no worker of ours is there"))
-                let pilot = try Program.start(
-                    try Program.built("tokenpool"), ["work", "--wait", "--offer", "site=sara"],
-                    environment: pool.environment, folder: pool.folder)
+                let pilot = try pool.start("work", "--wait", "--offer", "site=sara")
                 while try await pool.pool.workers().isEmpty { await Task.yield() }
                 let listed = try JSON(parsing: try await pool.tokenpool("worker", "list", "--json").output)
                 #expect(listed.arrayValue?.count == 1)
