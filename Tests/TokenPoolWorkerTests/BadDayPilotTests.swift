@@ -18,8 +18,7 @@ struct BadDayPilotTests {
             let faulty = FaultyServer(server)
             let client = try Server(url: faulty.url)
             let pool = Pool(database: client.database(database.name))
-            let ids = (0..<100).map { "t\($0)" }
-            for id in ids { try await pool.add(Token(id: id)) }
+            _ = try await database.bulkSave((0..<100).map { Token(id: "t\($0)").document })
             let claims = try await pool.claim(100, as: WorkerIdentity(name: "w", hostname: "h"))
             #expect(claims.count == 100)
             let before = faulty.requests("_bulk_docs")
