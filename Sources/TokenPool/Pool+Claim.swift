@@ -28,12 +28,22 @@ extension Pool {
     ) async throws -> [ClaimedToken] {
         var random = SystemRandomNumberGenerator()
         window.begin(now: clock.now())
+        var weakTries = 0
         while true {
             switch window.next(count, using: &random) {
             case .write(let tokens):
-                let claimed = try await lock(tokens, as: worker, lease: lease)
+                let (claimed, isWeak) = try await lock(tokens, as: worker, lease: lease)
                 window.noteLost(tokens.count - claimed.count, of: tokens.count, using: &random)
                 if !claimed.isEmpty { return claimed }
+                guard isWeak else { continue }
+                // Nodes that are away for longer are for the caller's patience: each try writes twice.
+                weakTries += 1
+                guard weakTries < Self.mostWeakTries else {
+                    throw CouchDBError(
+                        code: .serverError, reason: "too few nodes of the cluster take claims",
+                        attempted: "claiming tokens")
+                }
+                try await Task.sleep(for: .milliseconds(100 << weakTries))
             case .read(let read):
                 let page = try await page(of: source, read)
                 window.fill(
@@ -47,6 +57,9 @@ extension Pool {
             }
         }
     }
+
+    /// Claims in a row that too few nodes took.
+    private static let mostWeakTries = 3
 
     private func page(of source: ClaimSource, _ read: ClaimWindow.Read) async throws -> ViewPage {
         do {
@@ -65,10 +78,11 @@ extension Pool {
         return PoolError(.noSuchView, "\(what) database \"\(database.name)\": run `tokenpool views push`")
     }
 
-    /// Writes the locks of these tokens in one request and answers those that are now ours.
-    private func lock(_ tokens: [Token], as worker: WorkerIdentity, lease length: Duration) async throws
-        -> [ClaimedToken]
-    {
+    /// Writes the locks of these tokens in one request and answers those that are now ours, and whether there were others
+    /// that too few nodes took.
+    private func lock(
+        _ tokens: [Token], as worker: WorkerIdentity, lease length: Duration
+    ) async throws -> (claimed: [ClaimedToken], isWeak: Bool) {
         // Asked before anything is written: what is held must not be lost to a question.
         let isReplicated = try await cluster.isReplicated(database)
         let now = clock.now()
@@ -87,7 +101,7 @@ extension Pool {
             // The locks may be written although the answer was lost; else these tokens would wait for their lease to lapse.
             logger.debug("claim unanswered", metadata: ["error": "\(error)"])
             let held = try await written(claims)
-            return isReplicated ? try await confirmed(try await insisted(held, length)) : held
+            return (isReplicated ? try await confirmed(try await insisted(held, length)) : held, false)
         }
         var claimed: [ClaimedToken] = []
         var weak: [ClaimedToken] = []
@@ -114,7 +128,7 @@ extension Pool {
             guard !claimed.isEmpty || !weak.isEmpty else { throw failure }
             logger.warning("some tokens can not be claimed", metadata: ["error": "\(failure)"])
         }
-        return isReplicated ? try await confirmed(claimed) : claimed
+        return (isReplicated ? try await confirmed(claimed) : claimed, !weak.isEmpty)
     }
 
     /// Finds out which of the locks were written, where a row of the answer said only that something went wrong.

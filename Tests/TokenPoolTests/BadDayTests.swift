@@ -49,6 +49,19 @@ struct BadDayTests {
         }
     }
 
+    @Test("while nodes are away claims are tried three times and then told, and the token stays free")
+    func acceptedAgainAndAgain() async throws {
+        try await withFaults { pool, faulty, database in
+            try await pool.add(["a"])
+            for _ in 0..<3 { faulty.spoil("_bulk_docs", .accepted, .accepted) }
+            let error = await #expect(throws: CouchDBError.self) { try await pool.claim(1, as: worker("w")) }
+            #expect(error?.isUncertain == true)
+            #expect(error?.reason == "too few nodes of the cluster take claims")
+            #expect(try await token("a", database).state == .todo)
+            #expect(try await pool.claim(1, as: worker("w")).count == 1)
+        }
+    }
+
     @Test("what was only accepted and can not be handed back either costs none of the others")
     func acceptedAndStuck() async throws {
         try await withFaults { pool, faulty, database in
