@@ -75,11 +75,11 @@ actor ResultWriter {
         writing = nil
     }
 
-    private func write(_ batch: [Pending]) async {
+    /// - Parameter isLast: Whether it is tried once only.
+    private func write(_ batch: [Pending], isLast: Bool = false) async {
         do {
-            let outcomes = try await patience.retrying { [pool] in
-                try await pool.finishEach(batch.map { ($0.claim, $0.result) })
-            }
+            let write = { @Sendable [pool] in try await pool.finishEach(batch.map { ($0.claim, $0.result) }) }
+            let outcomes = try await isLast ? write() : patience.retrying(write)
             for (entry, outcome) in zip(batch, outcomes) {
                 if case .failure(let error as CouchDBError) = outcome, error.isPassing {
                     tryAgain(entry, after: error)
@@ -87,12 +87,13 @@ actor ResultWriter {
                     entry.answer.resume(returning: outcome)
                 }
             }
-        } catch let error as CouchDBError where error.isPassing {
+        } catch let error as CouchDBError where error.isPassing && (error.status != 500 || batch.count == 1) {
             // Patience is at its end for all of them: a server that was not heard of is not waited for once more for each.
             for entry in batch { entry.answer.resume(returning: .failure(error)) }
         } catch  where batch.count > 1 {
             // One of them is at fault; each for itself, and what was written already is recognised.
-            for entry in batch { await write([entry]) }
+            let isLast = (error as? CouchDBError)?.isPassing ?? false
+            for entry in batch { await write([entry], isLast: isLast) }
         } catch {
             batch[0].answer.resume(returning: .failure(error))
         }
