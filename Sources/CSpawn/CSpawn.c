@@ -40,3 +40,11 @@ int tokenpool_punch_hole(int descriptor, off_t start, off_t length)
 {
     return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, length);
 }
+
+int tokenpool_is_unshared(int descriptor)
+{
+    // The kernel grants a write lease only on a file that nobody else has open. Who opens it just then waits until the lease
+    // is given back; the signal about that must not be SIGIO, which would end the process.
+    if (fcntl(descriptor, F_SETSIG, SIGURG) != 0 || fcntl(descriptor, F_SETLEASE, F_WRLCK) != 0) return 0;
+    return fcntl(descriptor, F_SETLEASE, F_UNLCK) == 0;
+}

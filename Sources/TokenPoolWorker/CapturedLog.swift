@@ -10,7 +10,7 @@ struct CapturedLog: Sendable {
     let path: String
     /// How many bytes are kept.
     let limit: Int
-    /// The descriptor for the command; closed by ``close()``.
+    /// The file, open for reading and writing; closed by ``close()``.
     let descriptor: Int32
 
     /// Creates the file.
@@ -21,7 +21,21 @@ struct CapturedLog: Sendable {
         guard descriptor >= 0 else { throw FileFailure("creating", path) }
     }
 
+    /// A file that is open and empty.
+    init(path: String, limit: Int, descriptor: Int32) {
+        self.path = path
+        self.limit = limit
+        self.descriptor = descriptor
+    }
+
     func close() { Glibc.close(descriptor) }
+
+    /// Opens it once more, for a command: what the command leaves behind can be told from ourselves then.
+    func openForCommand() throws -> Int32 {
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileFailure("opening", path) }
+        return descriptor
+    }
 
     /// How long the output is, with what was cut.
     var length: Int {

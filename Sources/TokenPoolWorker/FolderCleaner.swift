@@ -10,10 +10,12 @@ final class FolderCleaner: Sendable {
     // Protects the list of what is to be removed, and who waits for its end.
     private let state = Mutex(State())
     private let threads: BlockingThreads
+    private let logs: LogStock
     private let trouble: @Sendable (String) -> Void
 
-    init(_ threads: BlockingThreads, trouble: @escaping @Sendable (String) -> Void) {
+    init(_ threads: BlockingThreads, logs: LogStock, trouble: @escaping @Sendable (String) -> Void) {
         self.threads = threads
+        self.logs = logs
         self.trouble = trouble
     }
 
@@ -50,8 +52,12 @@ final class FolderCleaner: Sendable {
                 }
                 return (state.folders, state.folders.isEmpty ? state.waiters : [])
             }
-            for folder in folders where !folder.remove() {
-                trouble("the work folder \(folder.path) could not be removed wholly")
+            for folder in folders {
+                logs.retire(folder.outputPath)
+                logs.retire(folder.errorPath)
+                if !folder.remove(withLogs: false) {
+                    trouble("the work folder \(folder.path) could not be removed wholly")
+                }
             }
             for waiter in waiters { waiter.resume() }
             if folders.isEmpty { return }

@@ -124,7 +124,8 @@ public final class Pilot: Service {
         let runner = try TokenRunner(pool: pool, options: options, threads: threads)
         let writer = ResultWriter(pool: pool, patience: patience)
         let reporter = Reporter(pool: pool, writer: writer, lease: options.lease, patience: patience, threads: threads)
-        let crew = Crew(runner: runner, reporter: reporter, cleaner: FolderCleaner(threads, trouble: trouble))
+        let crew = Crew(
+            runner: runner, reporter: reporter, cleaner: FolderCleaner(threads, logs: runner.logs, trouble: trouble))
         var state = PilotState(
             slots: options.slots, lease: options.lease, grace: options.grace, timeLimit: options.timeLimit,
             condition: options.condition, started: clock.now(), offer: offer, jitter: Double.random(in: 0.5...1.5))
@@ -168,6 +169,7 @@ public final class Pilot: Service {
         }
         for report in shared.withLock({ Array($0.reports.values) }) { await report.value }
         await crew.cleaner.finish()
+        await threads.perform { runner.logs.close() }
         await heartbeat.end(patience, trouble: trouble)
         try conclude()
     }

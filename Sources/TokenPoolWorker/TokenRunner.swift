@@ -11,6 +11,7 @@ struct TokenRunner: Sendable {
     let options: PilotOptions
     let threads: BlockingThreads
     let environment: RunEnvironment
+    let logs = LogStock()
 
     init(pool: Pool, options: PilotOptions, threads: BlockingThreads) throws {
         self.pool = pool
@@ -75,9 +76,9 @@ struct TokenRunner: Sendable {
         if known == nil { try folder.create() }
         try folder.write(token.document.encodedForCommand(), to: "token.json")
         let limit = token.pool.logLimit ?? options.logLimit
-        let output = try CapturedLog(path: folder.outputPath, limit: limit)
+        let output = try logs.log(at: folder.outputPath, limit: limit)
         do {
-            let errors = try CapturedLog(path: folder.errorPath, limit: limit)
+            let errors = try logs.log(at: folder.errorPath, limit: limit)
             control.watch([output, errors])
             return PreparedRun(control: control, folder: folder, output: output, errors: errors, known: known ?? [:])
         } catch {
@@ -105,10 +106,15 @@ struct TokenRunner: Sendable {
             let command = try CommandLine(
                 for: claim.token, own: options.command, values: values,
                 hasMaster: access(run.folder.file("master.sh"), X_OK) == 0)
-            let spec = ChildSpec(
-                arguments: command.arguments, environment: try environment.entries(for: values),
-                folder: run.folder.path, output: run.output.descriptor, errors: run.errors.descriptor)
-            try run.control.process.start(spec)
+            let variables = try environment.entries(for: values)
+            let output = try run.output.openForCommand()
+            defer { close(output) }
+            let errors = try run.errors.openForCommand()
+            defer { close(errors) }
+            try run.control.process.start(
+                ChildSpec(
+                    arguments: command.arguments, environment: variables, folder: run.folder.path, output: output,
+                    errors: errors))
         } catch {
             failure = error
         }

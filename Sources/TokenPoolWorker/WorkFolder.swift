@@ -53,10 +53,14 @@ struct WorkFolder: Sendable {
 
     /// Removes the folder, the logs beside it and everything in them. What can not be removed stays.
     ///
+    /// - Parameter withLogs: Whether the logs are there still.
+    ///
     /// - Returns: Whether all is gone.
-    func remove() -> Bool {
-        unlink(outputPath)
-        unlink(errorPath)
+    func remove(withLogs: Bool = true) -> Bool {
+        if withLogs {
+            unlink(outputPath)
+            unlink(errorPath)
+        }
         unlink(file("token.json"))
         if rmdir(path) == 0 { return true }
         if errno == ENOTEMPTY { Self.removeTree(path) }

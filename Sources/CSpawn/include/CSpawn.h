@@ -13,4 +13,7 @@ int tokenpool_spawn(
 /// Gives a file's space between two places back; the file keeps its length. Answers 0 or -1.
 int tokenpool_punch_hole(int descriptor, off_t start, off_t length);
 
+/// Whether nobody but the caller has this regular file open. 0 also when that can not be known, as on network file systems.
+int tokenpool_is_unshared(int descriptor);
+
 #endif
