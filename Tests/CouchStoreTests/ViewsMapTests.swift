@@ -207,16 +207,38 @@ struct ViewsMapTests {
         }
     }
 
-    @Test("one view can not change what the next one sees")
-    func isolation() async throws {
+    /// Ways to change a document.
+    static let changes = [
+        "doc.n = 7", "doc['n'] += 6", "doc . n\n=\n7", "doc.n /**/ = 7", "doc.n++", "++doc.n", "doc.list[0]--",
+        "delete doc.n", "[doc.n] = [7]", "({ n: doc.n } = { n: 7 })", "doc.n &&= 7", "doc.n <<= 1", "doc.list.push(9)",
+        "var own = [], list = doc.list; list.unshift(1)", "var list = []; list = doc.list; list.push(9)",
+        "var list = []; function add(list) { list.push(9); } add(doc.list)", "[].push.call(doc.list, 9)",
+        "var name = 'pu' + 'sh'; doc.list[name](9)", "for (doc.n in doc.list) {}", "Object.assign(doc, { n: 7 })",
+        "doc.lists.forEach(list => { list.length = 0; })", "Object.freeze(doc)", "eval('doc.' + 'n=7')",
+        "doc.\\u006e = 7", "doc.text = `${doc.n = 7}`",
+    ]
+
+    @Test("one view can not change what another one sees", arguments: changes)
+    func isolation(_ change: String) async throws {
+        let reader = DesignDocument.View(
+            map: """
+                function (doc) {
+                  // One with a list of its own.
+                  var parts = [];
+                  for (var name in doc) { parts.push(name); }
+                  var before = doc.n;
+                  if (!Object.isFrozen(doc)) { emit([before, parts.sort().join()], doc.lists.concat(doc.list)); }
+                }
+                """)
         var design = DesignDocument(name: "d")
         design.views = [
-            "one": .init(map: "function(doc){doc.list.push(9); doc.n = 7; emit(doc.n, doc.list)}"),
-            "two": .init(map: "function(doc){emit(doc.n, doc.list)}"),
+            "a": reader, "b": .init(map: "function (doc) { \(change); emit(doc.n, doc.list); }"), "c": reader,
         ]
-        try await ViewBench.run(["{\"_id\":\"a\",\"n\":1,\"list\":[1]}"]) { bench in
-            try await bench.expect(design, "one", gives: ["a 7 [1,9]"])
-            try await bench.expect(design, "two", gives: ["a 1 [1]"])
+        try await ViewBench.run(["{\"_id\":\"a\",\"n\":1,\"list\":[1],\"lists\":[[2]]}"]) { bench in
+            for view in ["a", "c"] {
+                try await bench.expect(design, view, gives: ["a [1,\"_id,list,lists,n\"] [[2],1]"])
+            }
+            _ = try await bench.rows(design, "b")
         }
     }
 

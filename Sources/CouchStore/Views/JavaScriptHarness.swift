@@ -91,13 +91,17 @@ enum JavaScriptHarness {
           global.require = function (path) { return load(path, []); };
 
           const maps = [], reduces = [], compiled = Object.create(null);
+          // For each map function whether it leaves documents as they are.
+          const readers = [];
+
+          \#(onlyReads)
 
           // For each document and each function an array [key, value, key, value …], or 0 when it emitted nothing: first all
           // functions of the first document.
           function mapAll(batch) {
             const began = now(), step = maps.length, results = [];
             logged = [];
-            let count = -1, untouched;
+            let count = -1, shared = null, untouched;
             // In CouchDB's words (share/server/views.js). The id is that of the document as it came: the function may have changed its own.
             function tell(error, document) {
               if (untouched === undefined) untouched = parse(batch);
@@ -105,8 +109,9 @@ enum JavaScriptHarness {
             }
             for (let f = 0; f < step; f++) {
               const map = maps[f];
-              // Every function gets its own copy, so that none sees what another did to a document.
-              const documents = parse(batch);
+              // Who may change a document gets a copy of its own, so that no other sees what it did.
+              let documents;
+              if (readers[f]) { documents = shared === null ? shared = parse(batch) : shared; } else { documents = parse(batch); }
               if (count < 0) count = documents.length;
               for (let d = 0, at = f; d < count; d++, at += step) {
                 emitted = [];
@@ -202,8 +207,14 @@ enum JavaScriptHarness {
           return {
             setRoot: function (json) { root = parse(json); modules = Object.create(null); return ''; },
             compile: function (source) { return guarded(function () { compile(source); return true; }); },
-            addMap: function (source) { return guarded(function () { maps.push(compile(source)); return true; }); },
-            addReduce: function (source) { return guarded(function () { reduces.push(compile(source)); return true; }); },
+            addMap: function (source) {
+              return guarded(function () {
+                maps.push(compile(source));
+                readers.push(onlyReads(source));
+                return true;
+              });
+            },
+                        addReduce: function (source) { return guarded(function () { reduces.push(compile(source)); return true; }); },
             map: mapAll,
             reduce: reduceAll,
             validate: function (newDoc, oldDoc, user, security) {
