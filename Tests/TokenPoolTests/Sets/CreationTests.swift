@@ -44,6 +44,64 @@ struct CreationTests {
         }
     }
 
+    @Test("a new set is written and freed without being read: two requests for a thousand tokens")
+    func requests() async throws {
+        try await withCountedPool { pool, counter in
+            let sets = TokenSets(pool)
+            let scratch = try Scratch()
+            let made = try configuration("set: s\ntokens: {range: 1..4000}\ncommand: echo {n}\n", scratch)
+            _ = counter.take()
+            try await sets.create(made)
+            let requests = counter.take()
+            #expect(requests.count { $0.contains("_bulk_docs") } == 2 * 4000 / TokenSets.batchSize)
+            #expect(requests.count <= 2 * 4000 / TokenSets.batchSize + 7, "\(requests)")
+            #expect(!requests.contains { $0.contains("held") || $0.contains("_all_docs") })
+            #expect(try await sets.counts(of: "s") == StateCounts([.todo: 4000]))
+            let token = try await pool.token("s_4000")
+            #expect(token.pool.hold == nil && token.pool.command == "echo 4000" && token.pool.created != nil)
+            #expect(token.revision?.generation == 2)
+        }
+    }
+
+    @Test("a set whose source goes away while it is written is freed all the same")
+    func sourceGone() async throws {
+        try await withSets { sets async throws in
+            let scratch = try Scratch(["l.txt": "a\nb\nc\n"])
+            let made = try configuration("set: s\ntokens: {lines: l.txt}\n", scratch)
+            let path = scratch.path("l.txt")
+            let removed = Mutex(false)
+            try await sets.create(made) { progress in
+                guard progress.phase == .writing else { return }
+                removed.withLock { $0 = unlink(path) == 0 || $0 }
+            }
+            #expect(removed.withLock { $0 })
+            #expect(try await sets.counts(of: "s") == StateCounts([.todo: 3]))
+            #expect(try await sets.set("s").step == .finished)
+        }
+    }
+
+    @Test("a token that somebody changes before it is freed keeps the change, and is freed")
+    func changedMeanwhile() async throws {
+        try await withSets { sets async throws in
+            let scratch = try Scratch()
+            let made = try configuration("set: s\ntokens: {range: 1..3}\n", scratch)
+            let server = try await TestServer.shared().url
+            let name = sets.database.name
+            try await sets.create(made) { progress in
+                guard progress.phase == .writing else { return }
+                do {
+                    let url = "\(server)/\(name)/s_2"
+                    let answer = try run(
+                        "curl -sS '\(url)' | sed 's/^{/{\"kept\":true,/' | curl -sS -X PUT '\(url)' -d @-")
+                    #expect(answer.contains("\"ok\":true"), "\(answer)")
+                } catch { Issue.record("\(error)") }
+            }
+            #expect(try await sets.counts(of: "s") == StateCounts([.todo: 3]))
+            let second = try await sets.pool.token("s_2")
+            #expect(second["kept"] == true && second.pool.hold == nil)
+        }
+    }
+
     @Test("a configuration with an error writes nothing")
     func nothing() async throws {
         try await withSets { sets async throws in

@@ -92,6 +92,26 @@ struct SetOperationsTests {
         }
     }
 
+    @Test("sets of several pages are cancelled, resumed, made a table of and deleted whole")
+    func pages() async throws {
+        try await withSets { sets async throws in
+            let scratch = try Scratch()
+            let count = 2 * TokenSets.batchSize + 7
+            try await sets.create(try configuration("set: s\ntokens: {range: 1..\(count)}\n", scratch))
+            #expect(try await sets.cancel("s") == count)
+            #expect(try await sets.counts(of: "s") == StateCounts([.waiting: count]))
+            try await sets.resume("s")
+            #expect(try await sets.counts(of: "s") == StateCounts([.todo: count]))
+            var ids: Set<Substring> = []
+            let rows = try await sets.table(of: "s", as: .csv, columns: ["_id"]) { ids.insert($0.dropLast()) }
+            #expect(rows == count && ids.count == count + 1)
+            // Exactly two pages, and the view says so only when the third one is asked for.
+            try await sets.pool.delete((1...7).map { "s_\($0)" })
+            #expect(try await sets.delete("s") == count - 7)
+            #expect(try await sets.counts(of: "s").total == 0)
+        }
+    }
+
     @Test("a set with running tokens is deleted only by force, and then whole")
     func delete() async throws {
         try await withWorkedSet { sets, _ async throws in

@@ -8,21 +8,26 @@ struct SetCreation {
     let configuration: SetConfiguration
     let ledger: SetLedger
     let ifExists: IfExists
-    private var set: TokenSet
-    private var report = CreationReport()
+    var set: TokenSet
+    var report = CreationReport()
     /// Whether tokens of the set can be there already.
-    private var looksFirst = false
+    var looksFirst = false
     /// Whether the set document was made by this run, so that a failure can take everything back.
-    private var isNew = false
+    var isNew = false
+    /// At which revisions this run wrote the tokens.
+    var revisions: WrittenRevisions
+    let created: Timestamp
 
     init(sets: TokenSets, configuration: SetConfiguration, ledger: SetLedger, ifExists: IfExists) {
         self.sets = sets
         self.configuration = configuration
         self.ledger = ledger
         self.ifExists = ifExists
+        revisions = WrittenRevisions(count: ledger.count)
+        created = Timestamp(seconds: sets.now.seconds)
         var fields: JSONObject = [
             "type": "set", "name": .string(configuration.name), "state": "creating",
-            "tokens": .integer(ledger.count), "created": .integer(sets.now.seconds),
+            "tokens": .integer(ledger.count), "created": .integer(created.seconds),
         ]
         fields["description"] = configuration.description.map(JSON.string)
         fields["limit"] = configuration.limit.map(JSON.integer)
@@ -55,7 +60,11 @@ struct SetCreation {
             set.step = .releasing
             set.tokens = max(set.tokens, count)
         }
-        try await sets.release(set, progress: progress)
+        if try await releaseWritten(progress) {
+            try await sets.noteReleased(set.name)
+        } else {
+            try await sets.release(set, progress: progress)
+        }
         // What is waited for may be over already.
         _ = try await sets.pool.releaseDependents(of: ledger.dependencies.awaited.sorted())
         return report
@@ -136,14 +145,14 @@ struct SetCreation {
     private static let host = ProcessInfo.processInfo.hostName
 
     /// Notes on the set document who writes, and until when that is to be believed.
-    private mutating func sign() {
+    mutating func sign() {
         set.document["creation"] = [
             "step": "writing", "until": (sets.now + TokenSets.trust).json,
             "by": ["host": .string(Self.host), "process": .integer(Int(getpid()))],
         ]
     }
 
-    private mutating func save(_ change: (inout TokenSet) -> Void) async throws {
+    mutating func save(_ change: (inout TokenSet) -> Void) async throws {
         change(&set)
         do { set.document.revision = try await sets.database.save(set.document) } catch CouchDBError.conflict {
             throw PoolError(
@@ -180,65 +189,6 @@ struct SetCreation {
         var tombstone = Document(id: document.id, fields: ["_deleted": true])
         tombstone.revision = document.revision
         return tombstone
-    }
-
-    // MARK: The tokens
-
-    private mutating func writeTokens(_ progress: TokenSets.Progress?) async throws {
-        var tokens = configuration.tokens().makeIterator()
-        let writer = TokenBatchWriter(
-            sets: sets, set: set.name, ifExists: ifExists, looksFirst: looksFirst, hold: "creating")
-        var isAtEnd = false
-        try await withThrowingTaskGroup(of: CreationReport.self) { group in
-            var underWay = 0
-            var written = 0
-            while !isAtEnd || underWay > 0 {
-                if !isAtEnd && underWay < TokenSets.requestsAtATime {
-                    let batch = try Self.batch(&tokens)
-                    isAtEnd = batch.isEmpty
-                    if !isAtEnd {
-                        underWay += 1
-                        group.addTask { try await writer.write(batch) }
-                    }
-                    continue
-                }
-                guard let part = try await group.next() else { break }
-                underWay -= 1
-                report.created += part.created
-                report.updated += part.updated
-                report.kept += part.kept
-                report.tooLate += part.tooLate
-                written += part.tokens
-                progress?(SetProgress(phase: .writing, done: written, total: ledger.count))
-                if let until = set.writerUntil, sets.now + TokenSets.trust / 2 > until {
-                    sign()
-                    try await save { _ in }
-                }
-            }
-        }
-    }
-
-    private static func batch(_ tokens: inout SetTokens.Iterator) throws -> [Token] {
-        var batch: [Token] = []
-        var bytes = 0
-        while batch.count < TokenSets.batchSize, bytes < TokenSets.batchBytes, let token = try tokens.nextToken() {
-            batch.append(token)
-            bytes += 500
-            for attachment in token.document.attachments {
-                bytes += attachment.value["data"]?.stringValue?.utf8.count ?? 0
-            }
-        }
-        return batch
-    }
-
-    /// Deletes held tokens that an earlier run wrote and that the configuration no longer makes.
-    private mutating func removeLeftovers() async throws {
-        var removed = 0
-        try await sets.pages(.held, key: .string(set.name)) { rows in
-            let documents = rows.compactMap(\.document).filter { !ledger.contains($0.id) }.map { Self.tombstone($0) }
-            removed += try await sets.write(documents, doing: "removing")
-        }
-        report.removed = removed
     }
 }
 

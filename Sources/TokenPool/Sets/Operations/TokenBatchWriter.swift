@@ -11,19 +11,15 @@ struct TokenBatchWriter: Sendable {
     /// Whether to read what is there before writing: where most of it may be.
     let looksFirst: Bool
     let hold: JSON
+    /// The moment that the tokens are to tell as that of their making.
+    let created: Timestamp
 
     /// - Throws: ``TokenIDTaken`` for an id that belongs to a document which is not the set's.
-    func write(_ tokens: [Token]) async throws -> CreationReport {
+    func write(_ tokens: [Token]) async throws -> (report: CreationReport, revisions: WrittenRevisions) {
         var report = CreationReport()
         report.tokens = tokens.count
-        let now = Timestamp(seconds: sets.now.seconds)
-        var open = tokens.map { token -> Token in
-            var token = token
-            token.pool.created = token.pool.created ?? now
-            token.lock = TokenState.waitingLock
-            token.pool.hold = hold
-            return token
-        }
+        var revisions = WrittenRevisions(count: tokens.count)
+        var open = tokens.map { held($0) }
         var looks = looksFirst
         var failures = 0
         while !open.isEmpty {
@@ -39,6 +35,12 @@ struct TokenBatchWriter: Sendable {
                 open = writes.map(\.token)
                 try await Task.sleep(for: .milliseconds(200 << failures))
                 continue
+            }
+            // What is written at once, as it came, can be freed without being read.
+            if !looks {
+                for (position, outcome) in outcomes.enumerated() where tokens[position].document.attachments.isEmpty {
+                    if let revision = outcome.revision { revisions.note(revision, of: position) }
+                }
             }
             var again: [Token] = []
             for (write, outcome) in zip(writes, outcomes) {
@@ -56,7 +58,26 @@ struct TokenBatchWriter: Sendable {
             open = again
             looks = true
         }
-        return report
+        return (report, revisions)
+    }
+
+    /// The token as it is written first.
+    private func held(_ token: Token) -> Token {
+        var token = token
+        var pool = token.pool
+        pool.created = pool.created ?? created
+        pool.hold = hold
+        token.pool = pool
+        token.lock = TokenState.waitingLock
+        return token
+    }
+
+    /// The token as it is freed, on the revision of the one that was written first.
+    func freed(_ token: Token, at revision: Revision) -> Token {
+        var token = held(token)
+        token.release(at: created)
+        token.revision = revision
+        return token
     }
 
     private static func isPassing(_ error: CouchDBError) -> Bool {

@@ -162,7 +162,7 @@ public struct TokenSets: Sendable {
     public init(_ pool: Pool) { self.pool = pool }
 
     /// Tokens that go in one request.
-    static let batchSize = 500
+    static let batchSize = 1000
     /// Bytes after which a request is full, even with fewer tokens.
     static let batchBytes = 4 << 20
     /// Requests under way at a time.

@@ -70,7 +70,7 @@ extension TokenSets {
         var held = 0
         while true {
             var open = 0
-            try await pages(.setTokens, key: .string(name)) { rows in
+            try await pages(.setTokens, key: .string(name), isRepeated: true) { rows in
                 let documents = rows.compactMap { $0.document.map(Token.init) }.compactMap { token -> Document? in
                     guard token.state == .todo || token.state == .waiting, token.pool.hold == nil else { return nil }
                     var token = token
@@ -136,7 +136,7 @@ extension TokenSets {
         while true {
             var seen = 0
             // The view has each token's revision, so no document needs to be read for its end.
-            try await pages(.setTokens, key: .string(name), size: 1000, includeDocuments: false) { rows in
+            try await pages(.setTokens, key: .string(name), includeDocuments: false, isRepeated: true) { rows in
                 seen += rows.count
                 try await staySigned(name, since: &signed)
                 let tombstones = rows.compactMap { row -> Document? in

@@ -89,8 +89,15 @@ extension TokenSets {
 
     /// Makes a set's held tokens free, and notes that it is done.
     func release(_ set: TokenSet, progress: Progress? = nil) async throws {
+        // Somebody may have cancelled it meanwhile.
+        guard try await self.set(set.name).step == .releasing else { return }
         try await releaseHeld(set.name, total: set.tokens, progress: progress)
-        try await change(set.name) { set in
+        try await noteReleased(set.name)
+    }
+
+    /// Notes that all tokens of a set are free.
+    func noteReleased(_ name: String) async throws {
+        try await change(name) { set in
             guard set.step == .releasing else { return false }
             set.step = .finished
             set.document["creation"] = .object(["step": "finished"])
@@ -105,15 +112,13 @@ extension TokenSets {
         var signed = Timestamp(seconds: 0)
         while true {
             var seen = 0
-            try await pages(.held, key: .string(name)) { rows in
+            try await pages(.held, key: .string(name), isRepeated: true) { rows in
                 seen += rows.count
                 try await staySigned(name, since: &signed)
                 let documents = rows.compactMap { $0.document.map(Token.init) }.compactMap { token -> Document? in
                     guard token.state == .waiting, token.pool.hold != nil else { return nil }
                     var token = token
-                    token.pool.hold = nil
-                    let mustWait = !token.dependencies.isEmpty || (token.pool.notBefore.map { $0 > now } ?? false)
-                    if !mustWait { token.lock = 0 }
+                    token.release(at: now)
                     return token.document
                 }
                 released += try await write(documents, doing: "releasing")
@@ -168,5 +173,14 @@ extension TokenSets {
             } catch CouchDBError.conflict { continue }
         }
         throw PoolError(.contended, "changing set \"\(name)\": others changed it each time; try again")
+    }
+}
+
+extension Token {
+    /// Takes the hold from a token that is written. One with dependencies or a time to wait for stays waiting.
+    mutating func release(at now: Timestamp) {
+        pool.hold = nil
+        let mustWait = !dependencies.isEmpty || (pool.notBefore.map { $0 > now } ?? false)
+        if !mustWait { lock = 0 }
     }
 }

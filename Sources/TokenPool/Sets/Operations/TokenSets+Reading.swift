@@ -68,23 +68,33 @@ extension TokenSets {
         }
     }
 
-    /// Pages of tokens of a view, each row with its document, beginning behind the last row of the page before.
+    /// Pages of tokens of a view, each row with its document, beginning behind the last row of the page before. The next one
+    /// is on its way while a page is used.
+    ///
+    /// - Parameter isRepeated: Whether the caller looks again until there is nothing left. Then the pages behind the first need
+    ///   not know of what was written meanwhile, and the view need not be brought up to date for each.
     func pages(
         _ view: ViewName, key: JSON, size: Int = TokenSets.batchSize, includeDocuments: Bool = true,
-        _ use: ([ViewRow]) async throws -> Void
+        isRepeated: Bool = false, _ use: ([ViewRow]) async throws -> Void
     ) async throws {
         var query = ViewQuery(startKey: key, endKey: key)
         query.includeDocuments = includeDocuments ? true : nil
         query.reduce = false
         query.limit = size
-        while true {
-            let rows = try await explained { try await database.view(view, query) }.rows
-            if !rows.isEmpty { try await use(rows) }
-            guard rows.count == size, let last = rows.last?.id else { return }
-            query.startKeyDocumentID = last
+        var rows = try await page(view, query)
+        while !rows.isEmpty {
             // A row that left the view meanwhile is the one to skip no more: the next page begins at its successor.
-            query.skip = nil
-            query.startKeyDocumentID = last + "\u{0}"
+            let last = rows.count == size ? rows.last?.id : nil
+            query.startKeyDocumentID = last.map { $0 + "\u{0}" }
+            if isRepeated { query.update = .never }
+            let next = query
+            async let following = last == nil ? [] : page(view, next)
+            try await use(rows)
+            rows = try await following
         }
+    }
+
+    private func page(_ view: ViewName, _ query: ViewQuery) async throws -> [ViewRow] {
+        try await explained { try await database.view(view, query) }.rows
     }
 }
