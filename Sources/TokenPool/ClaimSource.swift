@@ -55,6 +55,7 @@ public struct ClaimSource: Hashable, Sendable {
         query.startKey = startKey
         if let place = read.place, let key = startKey?.arrayValue {
             query.startKey = .array(key + [.integer(place)])
+            query.startKeyDocumentID = read.afterID.map { $0 + "\u{0}" }
         }
         query.endKey = endKey
         query.limit = read.limit

@@ -37,6 +37,8 @@ public struct ClaimWindow: Sendable {
         public var skip: Int
         /// The place from which on to read, below ``ClaimWindow/places``; `nil` from the beginning.
         public var place: Int?
+        /// Only rows of that place behind the one of this id, and those of the places behind it.
+        public var afterID: String?
         /// Rows to read.
         public var limit: Int
     }
@@ -59,6 +61,8 @@ public struct ClaimWindow: Sendable {
     /// Whether reads begin anywhere, so that each token of the view is as likely as another, and whether they do so now.
     private let isSpread: Bool
     private var startsAnywhere: Bool
+    /// Where the rows read last ended. The next ones are those behind them, until others turn out to be there.
+    private var end: (place: Int, id: String)?
 
     /// After so long the rows are read anew.
     private static let lifetime = Duration.seconds(5)
@@ -121,10 +125,12 @@ public struct ClaimWindow: Sendable {
             skip = detour(atMost: min(totalRows - limit, Self.furthestSkip), using: &random)
         }
         var place: Int?
+        var afterID: String?
         if order == .sharded, skip == 0, startsAnywhere, totalRows > limit {
-            place = Int.random(in: 0..<Self.places, using: &random)
+            place = end?.place ?? Int.random(in: 0..<Self.places, using: &random)
+            afterID = end?.id
         }
-        return .read(Read(isFresh: freshReads > 0, skip: skip, place: place, limit: limit))
+        return .read(Read(isFresh: freshReads > 0, skip: skip, place: place, afterID: afterID, limit: limit))
     }
 
     /// How many rows to leave out of an order that many others follow too: none until a write is lost, then up to twice as
@@ -143,10 +149,21 @@ public struct ClaimWindow: Sendable {
         // A queue counts the tokens of all priorities; those of the best one may be few.
         let isWhole = order == .sharded && asked.place == nil && asked.skip == 0 && rows.count < asked.limit
         self.totalRows = isWhole ? rows.count : totalRows ?? 0
+        end = nil
+        if order == .sharded, rows.count == asked.limit, let last = rows.last(where: { $0.token != nil }),
+            let place = last.key.arrayValue?.last?.intValue, let id = last.token?.id
+        {
+            end = (place, id)
+        }
         let claimable = rows.filter { $0.token.map(Self.isClaimable) ?? false }
         switch order {
-        case .shuffled, .sharded:
+        case .shuffled:
             candidates = claimable.compactMap(\.token).shuffled(using: &random)
+        case .sharded:
+            // From any of them on, one after the other: neighbours are cheaper to write together.
+            let tokens = claimable.compactMap(\.token)
+            let start = tokens.isEmpty ? 0 : Int.random(in: tokens.indices, using: &random)
+            candidates = Array((tokens[start...] + tokens[..<start]).reversed())
         case .asViewed:
             candidates = []
             for group in claimable.chunked(by: { $0.key == $1.key }).reversed() {
@@ -163,6 +180,7 @@ public struct ClaimWindow: Sendable {
             return
         }
         freshReads = max(1, freshReads)
+        end = nil
         // There is less than was thought: all of it is looked through.
         startsAnywhere = false
         if !asked.isFresh || asked.place != nil {
@@ -186,7 +204,8 @@ public struct ClaimWindow: Sendable {
         lostShare = lostShare * 0.7 + share * 0.3
         losses = share > 0.5 ? min(losses + 1, 10) : max(losses - 1, 0)
         if share > 0.5 {
-            // The rest of the window is as stale as what was tried.
+            // The rest of the window is as stale as what was tried, and what is behind it somebody else is about to take.
+            end = nil
             if order != .asViewed { candidates = [] }
             freshReads = max(1, freshReads)
             mustPause = candidates.isEmpty

@@ -202,6 +202,22 @@ struct ChoosingTests {
         }
     }
 
+    @Test("tokens that were made one after the other share a place: the last digit of the id does not count")
+    func neighbours() async throws {
+        try await withPool { pool, _ in
+            let ids = (0..<40).map { "a_\($0 / 10)\($0 % 10).ms" } + ["a", "b", "7", "8", "a_1x.ms"]
+            try await pool.add(ids)
+            var places: [String: Int] = [:]
+            for row in try await pool.database.view(.places).rows { places[row.id ?? ""] = row.key[3]?.intValue }
+            #expect(places.count == ids.count)
+            for ten in 0..<4 {
+                #expect(Set((0..<10).map { places["a_\(ten)\($0).ms"] }).count == 1)
+            }
+            #expect(Set((0..<4).map { places["a_\($0)0.ms"] }).count == 4)
+            #expect(places["a"] != places["b"] && places["7"] == places["8"])
+        }
+    }
+
     @Test("takes what fits by priority, of the sets that were asked for, and nothing that belongs to others")
     func fits() async throws {
         try await withPool { pool, _ in

@@ -115,6 +115,65 @@ struct ClaimWindowTests {
         #expect(try read(&small, 4).place == nil)
     }
 
+    @Test("at places it takes neighbours together, from any row on")
+    mutating func neighbours() throws {
+        var starts: Set<String> = []
+        for _ in 0..<40 {
+            var window = ClaimWindow(order: .sharded, spreadOver: 10_000)
+            window.begin(now: now)
+            let asked = try read(&window, 4)
+            window.fill(rows(0..<32), asked: asked, totalRows: 10_000, now: now, using: &random)
+            var taken: [Int] = []
+            for _ in 0..<8 {
+                guard case .write(let tokens) = window.next(4, using: &random) else { throw Unexpected() }
+                taken += tokens.compactMap { Int($0.id.dropFirst()) }
+            }
+            let first = try #require(taken.first)
+            #expect(taken == (0..<32).map { (first + $0) % 32 })
+            starts.insert("\(first)")
+        }
+        #expect(starts.count > 5)
+    }
+
+    @Test("at places it goes on behind the rows read last; after lost claims, or at the end, from another place")
+    mutating func onward() throws {
+        func rows(_ ids: Range<Int>, taken: Set<Int> = []) -> [(key: JSON, token: Token?)] {
+            self.rows(ids, taken: taken).enumerated().map { offset, row in
+                (["s", "", 0, .integer(ids.lowerBound + offset)], row.token)
+            }
+        }
+        var window = ClaimWindow(order: .sharded, spreadOver: 10_000)
+        window.begin(now: now)
+        var asked = try read(&window, 32)
+        #expect(asked.place != nil && asked.afterID == nil && asked.limit == 128)
+        for round in 1...3 {
+            let first = round * 1000
+            window.fill(rows(first..<first + 128), asked: asked, totalRows: 10_000, now: now, using: &random)
+            for _ in 0..<4 {
+                guard case .write(let tokens) = window.next(32, using: &random) else { throw Unexpected() }
+                window.noteLost(0, of: tokens.count, using: &random)
+                window.begin(now: now)
+            }
+            asked = try read(&window, 32)
+            #expect(asked.place == first + 127 && asked.afterID == "t\(first + 127)")
+        }
+        // Somebody else is there already.
+        window.fill(rows(0..<128), asked: asked, totalRows: 10_000, now: now, using: &random)
+        guard case .write = window.next(32, using: &random) else { throw Unexpected() }
+        window.noteLost(30, of: 32, using: &random)
+        guard case .pause = window.next(32, using: &random) else { throw Unexpected() }
+        asked = try read(&window, 32)
+        #expect(asked.place != nil && asked.afterID == nil)
+        // The last rows.
+        window.fill(rows(0..<20), asked: asked, totalRows: 10_000, now: now, using: &random)
+        guard case .write = window.next(32, using: &random) else { throw Unexpected() }
+        window.begin(now: now)
+        #expect(try read(&window, 32).afterID == nil)
+        // Rows that are all stale.
+        window.fill(rows(0..<128, taken: Set(0..<128)), asked: asked, totalRows: 10_000, now: now, using: &random)
+        #expect(try read(&window, 32).afterID == nil)
+    }
+
     @Test("pauses and reads again when a fresh view had only rows that others took, and gives up in the end")
     mutating func barren() throws {
         var window = ClaimWindow()

@@ -55,7 +55,10 @@ struct SimulatedView: Sendable {
         var rows: [(key: JSON, token: Token?)] = []
         rows.reserveCapacity(read.limit)
         var skip = read.skip
-        var place = next(read.place.map { $0 * count / ClaimWindow.places } ?? 0)
+        // Tokens that share a place stand together, so a read begins at the first of ten.
+        var start = read.place.map { min(count, ($0 * count / ClaimWindow.places + 9) / 10 * 10) } ?? 0
+        if let last = read.afterID.flatMap({ Int($0) }) { start = last + 1 }
+        var place = next(start)
         while place < count, rows.count < read.limit {
             if !isTaken(place, for: node, at: indexed[node]) {
                 if skip > 0 {
@@ -63,7 +66,10 @@ struct SimulatedView: Sendable {
                 } else {
                     let lock: JSON = isTaken(place, for: node, at: now) ? 1 : 0
                     rows.append(
-                        (.integer(place), Token(Document(id: String(place), fields: ["lock": lock, "done": 0]))))
+                        (
+                            [.integer(place * ClaimWindow.places / count)],
+                            Token(Document(id: String(place), fields: ["lock": lock, "done": 0]))
+                        ))
                 }
             }
             place = next(place + 1)
