@@ -97,7 +97,7 @@ struct Daemon {
         }
         // Ended in the opposite order: janitor and replications still have the server to write to.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: server), .init(service: replication),
+            .init(service: server), .init(service: replication), .init(service: MemoryReturn()),
         ]
         if options.janitor {
             let janitor = JanitorService(
