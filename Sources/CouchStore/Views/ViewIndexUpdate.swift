@@ -5,7 +5,7 @@
 final class ViewIndexUpdate {
     // Memory for rows that are sorted at once: in pieces of an index that is built for the first time, or to be applied and
     // committed.
-    private static let batchSize = 32 << 20
+    private static let batchSize = 16 << 20
     // Pages that are on their way through JavaScript.
     private static let pagesUnderWay = 3
 
