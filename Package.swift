@@ -90,11 +90,21 @@ let package = Package(
         .target(
             name: "Replication", dependencies: ["CouchDB", "CouchDocument", crypto, logging, lifecycle],
             swiftSettings: strict),
+        // The dispatcher: served beside the store, and a client of it.
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "CouchDB", "CouchDocument", "TokenPool", crypto, logging,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ], swiftSettings: strict),
         .executableTarget(
             name: "TokenPoolDaemon",
             dependencies: [
-                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Replication", "TokenPool", arguments, logging,
-                lifecycle,
+                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Gateway", "Replication", "TokenPool",
+                arguments, logging,
+                lifecycle, .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -137,6 +147,11 @@ let package = Package(
             dependencies: ["CouchDB", "CouchDocument", "DesignDocuments", "TestSupport", "TokenPool", logging],
             swiftSettings: strict),
         .testTarget(
+            name: "GatewayTests",
+            dependencies: [
+                "CouchDB", "CouchDocument", "DesignDocuments", "Gateway", "TestSupport", "TokenPool", crypto,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "ReplicationTests",
             dependencies: ["CouchDB", "CouchDocument", "Replication", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
@@ -151,8 +166,8 @@ let package = Package(
         .testTarget(
             name: "InteropTests",
             dependencies: ["CouchDB", "CouchDocument", "TestSupport", "TokenPool", "TokenPoolCLI", logging],
-            // Programs for the Python of PiCaS, run from the source folder.
-            exclude: ["Python"],
+            // Programs for Python and what they play, run from the source folder.
+            exclude: ["Python", "DataDispatcher"],
             swiftSettings: strict),
 
         // C libraries of the system.

@@ -35,6 +35,11 @@ public struct ServerConfiguration: Sendable {
             credentials = .basic(user: user, password: address.password?.value ?? "")
         }
     }
+
+    /// The name and password that stood in the URL; `nil` when there was no name.
+    package var namedUser: (name: String, password: String?)? {
+        address.user.map { ($0, address.password?.value) }
+    }
 }
 
 /// How long to wait for what, before ``CouchDBError/timedOut``.

@@ -29,6 +29,9 @@ package struct CouchResponder: HTTPResponder {
         if request.head.path?.utf8.count ?? 0 > Self.longestTarget {
             return Response(status: .badRequest, headers: [.connection: "close"], body: ResponseBody())
         }
+        if let guest = service.guest, Self.isBelow(guest.prefix, request) {
+            return try await guest.respond(to: request, peer: context.channel.remoteAddress?.ipAddress ?? "local")
+        }
         var answer: Answer
         let origin = CrossOrigin(request.headers, settings: service.settings)
         if request.method == .options, let preflight = origin?.preflight(request.headers) {
@@ -70,6 +73,11 @@ package struct CouchResponder: HTTPResponder {
             request.method.rawValue, target: request.head.path ?? "/", status: answer.status,
             milliseconds: milliseconds)
         return response(answer, to: request, share: share)
+    }
+
+    static func isBelow(_ prefix: String, _ request: Request) -> Bool {
+        guard let path = request.head.path, path.hasPrefix(prefix) else { return false }
+        return path.utf8.count == prefix.utf8.count || path.dropFirst(prefix.count).first == "/"
     }
 
     /// What is answered also under the greatest load: signs of life, and the settings that may be its cause.

@@ -16,6 +16,8 @@ package final class CouchService: Sendable {
     package let logger: Logger
     let settings: Settings
     let replication: any ReplicationDesk
+    /// Who serves pages beside the databases.
+    let guest: (any GuestPages)?
     let uuids = UUIDs()
     let feeds: EndSignal
     let events: DatabaseEvents
@@ -33,8 +35,10 @@ package final class CouchService: Sendable {
     ///   - secret: Seals session cookies.
     package init(
         store: Store, administrators: [Administrator], secret: String, settings: Settings,
-        replication: any ReplicationDesk, logger: Logger, clock: @escaping @Sendable () -> Int
+        replication: any ReplicationDesk, guest: (any GuestPages)? = nil, logger: Logger,
+        clock: @escaping @Sendable () -> Int
     ) {
+        self.guest = guest
         self.store = store
         self.logger = logger
         self.settings = settings

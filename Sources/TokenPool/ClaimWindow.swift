@@ -45,6 +45,8 @@ public struct ClaimWindow: Sendable {
 
     /// The order of taking rows.
     public let order: ClaimOrder
+    /// What kind of token is taken: `command` or `file`.
+    private let kind: String
     /// Rows read and not yet tried, the next one last.
     private var candidates: [Token] = []
     private var readAt: Timestamp?
@@ -75,12 +77,16 @@ public struct ClaimWindow: Sendable {
     /// A window with nothing in it.
     public init(order: ClaimOrder = .shuffled) { self.init(order: order, spreadOver: nil) }
 
+    /// A window for tokens of that kind, with nothing in it.
+    init(order: ClaimOrder, kind: String) { self.init(order: order, spreadOver: nil, kind: kind) }
+
     /// A window with nothing in it.
     ///
     /// - Parameter rows: About how many rows there are, when reads shall begin anywhere: at any place for ``ClaimOrder/sharded``,
     ///   else among the first thousand; `nil`: at the beginning, as long as few claims are lost.
-    package init(order: ClaimOrder, spreadOver rows: Int?) {
+    package init(order: ClaimOrder, spreadOver rows: Int?, kind: String = "command") {
         self.order = order
+        self.kind = kind
         isSpread = rows != nil || order == .sharded
         startsAnywhere = isSpread
         totalRows = rows ?? 0
@@ -155,7 +161,7 @@ public struct ClaimWindow: Sendable {
         {
             end = (place, id)
         }
-        let claimable = rows.filter { $0.token.map(Self.isClaimable) ?? false }
+        let claimable = rows.filter { $0.token.map(isClaimable) ?? false }
         switch order {
         case .shuffled:
             candidates = claimable.compactMap(\.token).shuffled(using: &random)
@@ -212,13 +218,15 @@ public struct ClaimWindow: Sendable {
         }
     }
 
-    /// Whether a worker that runs commands may claim it: it is todo now, and no file handle or Disco task.
-    static func isClaimable(_ token: Token) -> Bool {
+    /// Whether it may be claimed: it is todo now, and of the kind that is wanted. What does not say is a command, unless it
+    /// is a file handle or Disco task by its type.
+    private func isClaimable(_ token: Token) -> Bool {
         guard token.state == .todo else { return false }
-        guard let pool = token["pool"] else { return token.type != "file" && token.type != "disco" }
+        let usual = token.type == "file" || token.type == "disco" ? token.type : "command"
+        guard let pool = token["pool"] else { return usual == kind }
         // Where somebody keeps something else under our name there is no place for a lease.
         guard pool.objectValue != nil else { return false }
-        return pool["kind"].map { $0 == "command" } ?? (token.type != "file" && token.type != "disco")
+        return (pool["kind"] ?? .string(usual)) == .string(kind)
     }
 }
 

@@ -83,17 +83,27 @@ extension Pool {
     private func lock(
         _ tokens: [Token], as worker: WorkerIdentity, lease length: Duration
     ) async throws -> (claimed: [ClaimedToken], isWeak: Bool) {
+        let now = clock.now()
+        return try await writeLocks(
+            tokens.map { token in
+                let lease = Lease(
+                    id: Self.newLeaseID(), worker: worker.name, since: now.seconds,
+                    until: now + (token.pool.leaseLength ?? length))
+                var token = token
+                token.claim(lease: lease, by: worker)
+                return ClaimedToken(token: token, lease: lease, worker: worker)
+            }, lease: length)
+    }
+
+    /// Writes claims that were made up, in one request, and answers those that are now held, and whether there were others
+    /// that too few nodes took.
+    ///
+    /// - Parameter length: By how much a lease must last from the moment at which its claim has to be written once more.
+    func writeLocks(
+        _ claims: [ClaimedToken], lease length: Duration = .zero
+    ) async throws -> (claimed: [ClaimedToken], isWeak: Bool) {
         // Asked before anything is written: what is held must not be lost to a question.
         let isReplicated = try await cluster.isReplicated(database)
-        let now = clock.now()
-        let claims = tokens.map { token in
-            let lease = Lease(
-                id: Self.newLeaseID(), worker: worker.name, since: now.seconds,
-                until: now + (token.pool.leaseLength ?? length))
-            var token = token
-            token.claim(lease: lease, by: worker)
-            return ClaimedToken(token: token, lease: lease, worker: worker)
-        }
         let outcomes: [BulkOutcome]
         do {
             outcomes = try await database.bulkSave(claims.map(\.token.document))

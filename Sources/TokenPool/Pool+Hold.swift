@@ -139,7 +139,7 @@ extension Pool {
     ///
     /// - Parameter mustBeSafe: Whether it is a failure when too few copies took the write.
     /// - Throws: When the first request failed as a whole.
-    private func write(
+    func write(
         _ claims: [ClaimedToken], mustBeSafe: Bool = false, _ change: (ClaimedToken, inout Token) -> Void
     ) async throws -> [(outcome: Result<SaveOutcome, any Error>, claim: ClaimedToken)] {
         var outcomes = [Result<SaveOutcome, any Error>?](repeating: nil, count: claims.count)

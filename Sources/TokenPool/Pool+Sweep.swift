@@ -94,6 +94,10 @@ extension Pool {
         try await release(due["token"] ?? [], now, &report)
         try await finishSets(due["set"] ?? [], &report)
         try await forgetWorkers(due["worker"] ?? [], now, &report)
+        let projects = Projects(self)
+        try await projects.takeBack(due["file"] ?? [], now, &report)
+        try await projects.tend(due["project"] ?? [], now, &report)
+        try await projects.spread(due["replicas"] ?? [], now, &report)
         return report
     }
 

@@ -19,7 +19,8 @@ struct TokenPoolCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ConfigCommand.self, LoginCommand.self, DoctorCommand.self, VersionCommand.self,
             SetCommand.self, TokenCommand.self, WorkCommand.self, WorkerCommand.self, JanitorCommand.self,
-            PoolCommand.self, UsersCommand.self, SecurityCommand.self, ViewsCommand.self, SandboxCommand.self,
+            PoolCommand.self, CatalogCommand.self, UsersCommand.self, SecurityCommand.self, ViewsCommand.self,
+            SandboxCommand.self,
             BenchCommand.self,
         ])
 

@@ -1,5 +1,6 @@
 import CouchServer
 import CouchStore
+import Gateway
 import Logging
 import Replication
 import ServiceLifecycle
@@ -31,10 +32,11 @@ struct Daemon {
     let options: TokenPoolDaemon
 
     /// How long running requests may go on after SIGTERM, in seconds.
-    private static let grace = 20
+    static let grace = 20
 
     func run() async throws {
-        let isLoopback = ["localhost", "::1"].contains(options.bind) || options.bind.hasPrefix("127.")
+        let isLoopback =
+            options.store != "embedded" || ["localhost", "::1"].contains(options.bind) || options.bind.hasPrefix("127.")
         if !isLoopback && options.adminPasswordFile == nil {
             throw StartRefusal(
                 reason: "--bind \(options.bind) is reachable from other machines: give --admin-password-file too")
@@ -42,6 +44,12 @@ struct Daemon {
         let descriptors = Self.raiseDescriptorLimit()
         let folder = try DataFolder(path: options.folder)
         let logger = Logger(label: "tokenpoold")
+        if options.store != "embedded" {
+            do { try await serveGateway(folder: folder, descriptors: descriptors, logger: logger) } catch {
+                throw refusal(for: error)
+            }
+            return
+        }
         let store: Store
         do {
             store = try await Store.open(folder: options.folder, logger: logger)
@@ -74,15 +82,24 @@ struct Daemon {
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let password = try password(folder)
         let replicator = Replicator(nodeName: CouchService.nodeName, logger: logger, time: .system(wall: { time(nil) }))
+        let directory = StoreUsers()
+        let gateway =
+            options.gateway
+            ? PoolGateway(
+                settings: PoolGateway.Settings(
+                    database: options.dispatcherDatabase, secret: secret, isPrivate: options.dispatcherPrivate),
+                users: directory.directory, logger: logger) : nil
         let service = CouchService(
             store: store, administrators: [Administrator(name: options.admin, password: password)],
             secret: secret, settings: try folder.settings(), replication: ReplicatorDesk(replicator: replicator),
-            logger: logger, clock: { time(nil) })
+            guest: gateway.map(GatewayPages.init), logger: logger, clock: { time(nil) })
+        directory.open(service.signIn)
         try await service.createSystemDatabases()
         let host = options.bind
         let descriptor = options.readyDescriptor
         let (urls, announced) = AsyncStream.makeStream(of: String.self)
         let (served, reached) = AsyncStream.makeStream(of: String.self)
+        let (opened, open) = AsyncStream.makeStream(of: String.self)
         let replication = ReplicationService(replicator: replicator) {
             guard let url = await served.first(where: { _ in true }) else { throw CancellationError() }
             return Self.access(to: service, at: url)
@@ -94,11 +111,18 @@ struct Daemon {
             Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
             announced.yield(Self.url(Self.ownAddress(of: host), port))
             reached.yield(Self.url(Self.ownAddress(of: host), port))
+            open.yield(Self.url(Self.ownAddress(of: host), port))
         }
         // Ended in the opposite order: janitor and replications still have the server to write to.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(service: server), .init(service: replication), .init(service: MemoryReturn()),
         ]
+        if let gateway {
+            let service = GatewayService(
+                gateway: gateway, url: opened, administrator: options.admin, password: password,
+                sweeps: options.janitor, logger: logger)
+            services.append(.init(service: service))
+        }
         if options.janitor {
             let janitor = JanitorService(
                 url: urls, administrator: options.admin, password: password, logger: logger)
@@ -110,7 +134,7 @@ struct Daemon {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    private static func url(_ host: String, _ port: Int) -> String {
+    static func url(_ host: String, _ port: Int) -> String {
         "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 
@@ -153,7 +177,7 @@ struct Daemon {
             })
     }
 
-    private static func announce(_ line: String, on descriptor: Int32?) {
+    static func announce(_ line: String, on descriptor: Int32?) {
         put(line, on: STDOUT_FILENO)
         guard let descriptor else { return }
         if !put(line, on: descriptor) {

@@ -45,6 +45,26 @@ struct TokenPoolDaemon: AsyncParsableCommand {
         help: "Keep the pools in the store in order: lapsed leases, tokens that are due, what was left half done.")
     var janitor = true
 
+    @Option(
+        help: ArgumentHelp(
+            "embedded, or the URL of a CouchDB server whose pools to serve instead: http://ADMIN@HOST:5984.",
+            discussion: "With a URL only the gateway and the janitor run here, and nothing is stored."))
+    var store = "embedded"
+
+    @Option(help: "A file whose first line is the password for --store.")
+    var storePasswordFile: String?
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Serve the dispatcher for Data Dispatcher's clients at /_pool/dd/data and /_pool/dd/auth.")
+    var gateway = true
+
+    @Option(help: "The database of the pool whose projects the dispatcher serves.")
+    var dispatcherDatabase = "tokenpool"
+
+    @Flag(help: "Show projects and storage elements only to those who signed in.")
+    var dispatcherPrivate = false
+
     @Option(name: .customLong("ready-fd"), help: "Also write the ready line to this open file descriptor.")
     var readyDescriptor: Int32?
 
@@ -53,6 +73,9 @@ struct TokenPoolDaemon: AsyncParsableCommand {
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port \(port): give 0 to 65535") }
+        guard store == "embedded" || gateway else {
+            throw ValidationError("--store \(store) --no-gateway: there would be nothing to serve")
+        }
         guard !admin.isEmpty, !admin.contains(":") else {
             throw ValidationError("--admin \(admin): a name is not empty and has no colon")
         }

@@ -30,6 +30,12 @@ enum PythonClients {
         return path
     }
 
+    /// The Python that has Data Dispatcher's client.
+    static func dispatcher() async throws -> String {
+        URL(fileURLWithPath: try await python()).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("ddisp/bin/python").path
+    }
+
     /// A client's own tests, as they were published.
     static func suite(_ name: String) async throws -> String {
         URL(fileURLWithPath: try await python()).deletingLastPathComponent().deletingLastPathComponent()

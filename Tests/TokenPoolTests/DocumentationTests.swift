@@ -24,7 +24,7 @@ struct DocumentationTests {
         #expect(
             Set(examples.keys) == [
                 "token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings", "limit", "log",
-                "job",
+                "job", "project", "file", "replicas", "rse", "proximity", "counter",
             ])
         for (name, document) in examples {
             #expect(!document.id.isEmpty, "\(name)")
@@ -36,6 +36,7 @@ struct DocumentationTests {
         "shows tokens in the states that it says",
         arguments: [
             ("token", TokenState.todo), ("locked", .locked), ("done", .done), ("picas", .todo), ("grid", .todo),
+            ("file", .locked),
         ])
     func states(name: String, state: TokenState) throws {
         let token = Token(try #require(try Self.examples()[name]))
@@ -46,7 +47,7 @@ struct DocumentationTests {
     @Test("has PiCaS' ten base fields on the tokens that are not GRID_LRT's, in the order of a new one")
     func baseFields() throws {
         let base = Token(id: "x").document.fields.names
-        for name in ["token", "locked", "done", "picas"] {
+        for name in ["token", "locked", "done", "picas", "file"] {
             let names = try #require(try Self.examples()[name]).fields.names.filter(base.contains)
             #expect(names == base, "\(name)")
         }
@@ -81,5 +82,19 @@ struct DocumentationTests {
         let job = try #require(examples["job"].flatMap(BatchJob.init))
         #expect(job.method == "slurm" && job.started != nil && !job.isDone)
         #expect(examples["worker"]?.id == "worker_" + (examples["worker"]?["name"]?.stringValue ?? ""))
+    }
+    @Test("shows projects and their files as the code writes them")
+    func projects() throws {
+        let examples = try Self.examples()
+        let project = try #require(examples["project"].flatMap { Project($0) })
+        #expect(project.state == .active && project.workerTimeout == .seconds(43200) && project.users == ["bob"])
+        #expect(Project.documentID(project.number) == project.document.id)
+        let file = try #require(examples["file"].flatMap { Project.FileHandle($0) })
+        let did = try #require(file.did)
+        #expect(file.state == .reserved && file.workerID == "w1" && file.rses == ["DISK_A", "DISK_B"])
+        #expect(Project.FileHandle.documentID(file.project, did) == file.id && file.project == project.number)
+        #expect(examples["replicas"]?.id == FileReplicas.documentID(did))
+        #expect(examples["rse"]?.id == RSE.documentID("DISK_A"))
+        #expect(Set(RSE(name: "DISK_A").document.fields.names) == Set(examples["rse"]?.fields.names ?? []))
     }
 }

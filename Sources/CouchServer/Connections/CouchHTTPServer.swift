@@ -4,14 +4,17 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 
-/// The listening socket: serves a ``CouchService`` until it is told to stop, then finishes what it began.
+/// The listening socket: serves a ``CouchService``, or guest pages alone, until it is told to stop, then finishes what it
+/// began.
 package struct CouchHTTPServer: Service {
-    let service: CouchService
-    let host: String
-    let port: Int
-    let mostConnections: Int
-    let logger: Logger
-    let onReady: @Sendable (_ port: Int) async -> Void
+    private let responder: AnyResponder
+    private let settings: Settings
+    private let onStop: @Sendable () -> Void
+    private let host: String
+    private let port: Int
+    private let mostConnections: Int
+    private let logger: Logger
+    private let onReady: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
     ///   - port: 0 for any free one.
@@ -21,7 +24,35 @@ package struct CouchHTTPServer: Service {
         service: CouchService, host: String, port: Int, mostConnections: Int, logger: Logger,
         onReady: @escaping @Sendable (_ port: Int) async -> Void
     ) {
-        self.service = service
+        let couch = CouchResponder(service: service)
+        self.init(
+            responder: AnyResponder { try await couch.respond(to: $0, context: $1) }, settings: service.settings,
+            // Feeds would keep the server from stopping: they end as soon as it is asked to.
+            onStop: { service.endFeeds() }, host: host, port: port, mostConnections: mostConnections, logger: logger,
+            onReady: onReady)
+    }
+
+    /// Serves only these pages; all else is not found.
+    package init(
+        guest: any GuestPages, settings: Settings, host: String, port: Int, mostConnections: Int, logger: Logger,
+        onReady: @escaping @Sendable (_ port: Int) async -> Void
+    ) {
+        let responder = AnyResponder { request, context in
+            guard CouchResponder.isBelow(guest.prefix, request) else { return Response(status: .notFound) }
+            return try await guest.respond(to: request, peer: context.channel.remoteAddress?.ipAddress ?? "local")
+        }
+        self.init(
+            responder: responder, settings: settings, onStop: {}, host: host, port: port,
+            mostConnections: mostConnections, logger: logger, onReady: onReady)
+    }
+
+    private init(
+        responder: AnyResponder, settings: Settings, onStop: @escaping @Sendable () -> Void, host: String, port: Int,
+        mostConnections: Int, logger: Logger, onReady: @escaping @Sendable (_ port: Int) async -> Void
+    ) {
+        self.responder = responder
+        self.settings = settings
+        self.onStop = onStop
         self.host = host
         self.port = port
         self.mostConnections = mostConnections
@@ -32,20 +63,18 @@ package struct CouchHTTPServer: Service {
     package func run() async throws {
         let onReady = onReady
         let port = port
-        let service = service
-        let counter = ConnectionCounter { [mostConnections] in
-            min(mostConnections, service.settings.limits.connections)
-        }
+        let settings = settings
+        let counter = ConnectionCounter { [mostConnections] in min(mostConnections, settings.limits.connections) }
         let requests = RequestCount()
         let application = Application(
-            responder: CouchResponder(service: service),
+            responder: responder,
             server: HTTPServerBuilder { responder in
                 ConnectionChannel(
                     http: HTTP1Channel(
                         responder: responder,
                         configuration: .init(
                             additionalChannelHandlers: [
-                                ConnectionGuard(limits: service.settings.limits.pace, counter: counter),
+                                ConnectionGuard(limits: settings.limits.pace, counter: counter),
                                 ConnectionWatch(requests: requests),
                             ],
                             // Between two requests.
@@ -54,11 +83,22 @@ package struct CouchHTTPServer: Service {
             configuration: .init(address: .hostname(host, port: port), backlog: 1024),
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) },
             logger: logger)
-        // Feeds would keep the server from stopping: they end as soon as it is asked to.
+        let onStop = onStop
         try await withGracefulShutdownHandler {
             try await application.run()
         } onGracefulShutdown: {
-            service.endFeeds()
+            onStop()
         }
+    }
+}
+
+/// Answers by a function.
+private struct AnyResponder: HTTPResponder {
+    let answer: @Sendable (Request, CallContext) async throws -> Response
+
+    init(_ answer: @escaping @Sendable (Request, CallContext) async throws -> Response) { self.answer = answer }
+
+    func respond(to request: Request, context: CallContext) async throws -> Response {
+        try await answer(request, context)
     }
 }

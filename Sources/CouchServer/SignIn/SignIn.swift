@@ -120,7 +120,7 @@ package final class SignIn: Sendable {
     /// Checks a name and a password.
     ///
     /// - Throws: 401 for a wrong pair, 403 when the name is locked out from that address.
-    func check(name: String, password: String, peer: String, now: Int) async throws -> Account {
+    package func check(name: String, password: String, peer: String, now: Int) async throws -> Account {
         let rule = settings.limits.lockout
         if lockout.isLocked(name, peer: peer, now: now, rule) { throw Lockout.refusal }
         let proof = Self.proof(name, password, proofKey)

@@ -11,6 +11,6 @@ struct BenchCommand: AsyncParsableCommand {
             """,
         subcommands: [
             InsertBench.self, ReadBench.self, ViewBench.self, ClaimBench.self, RunBench.self, PilotsBench.self,
-            SetBench.self, SimulateBench.self,
+            SetBench.self, ProjectBench.self, SimulateBench.self,
         ])
 }

@@ -1,0 +1,62 @@
+import CouchDocument
+import TokenPool
+
+// Files: reserved and given back.
+extension Dispatcher {
+    func nextFile(_ call: GatewayCall) async throws -> GatewayAnswer {
+        let member = try await member(call)
+        let query = try RawQuery(call.query, ["project_id", "worker_id", "cpu_site", "wait"])
+        let number = try Self.number(try query.required("project_id"))
+        let site = query["cpu_site"].flatMap { $0.isEmpty ? nil : $0 } ?? ProximityMap.anywhere
+        let request = FileDesk.Request(worker: try query.required("worker_id"), site: site) { member.worksOn($0) }
+        // Ours alone: Data Dispatcher's clients sleep and ask again.
+        let wait = query["wait"].flatMap { Int($0) }.map { Duration.seconds(min(max($0, 0), 60)) } ?? .zero
+        switch try await desk.reserve(number, request, waiting: wait) {
+        case .reserved(let reservation): return .json(Self.json(reservation))
+        case .nothing: return .json(["handle": nil, "reason": "retry", "retry": true])
+        case .over: return .json(["handle": nil, "reason": "project inactive", "retry": false])
+        case .refused: throw GatewayRefusal(403, "Not authorized")
+        case .missing: throw Self.noProject
+        }
+    }
+
+    private static func json(_ reservation: FileDesk.Reservation) -> JSON {
+        var handle = reservation.file.json
+        var replicas: JSONObject = [:]
+        if let did = reservation.file.did {
+            for (replica, proximity) in reservation.replicas {
+                replicas[replica.rse] = replica.json(of: did, isUp: true, proximity: .some(proximity))
+            }
+        }
+        handle["replicas"] = .object(replicas)
+        handle["project_attributes"] = .object(reservation.project.attributes)
+        return ["handle": .object(handle), "reason": "reserved", "retry": false]
+    }
+
+    func release(_ call: GatewayCall) async throws -> GatewayAnswer {
+        let member = try await member(call)
+        // What follows the name was chosen by no person, so a name with an ampersand ends where that begins.
+        let query = try RawQuery(
+            call.query, ["handle_id", "failed", "retry", "worker_id"], endingWith: "failed")
+        let id = try query.required("handle_id")
+        let parts = id.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let did = DID(String(parts[1])) else {
+            throw GatewayRefusal.badRequest("handle_id is project:namespace:name")
+        }
+        let number = try Self.number(String(parts[0]))
+        let result: FileResult
+        if try query.flag("failed", default: false) {
+            result = try query.flag("retry", default: true) ? .retry : .failed
+        } else {
+            result = .done
+        }
+        let worker = query["worker_id"].flatMap { $0.isEmpty ? nil : $0 }
+        switch try await desk.release(did, of: number, as: result, worker: worker, isAllowed: { member.worksOn($0) }) {
+        case .released(let file): return .json(.object(file.json))
+        case .notReserved: throw GatewayRefusal(404, "Handle not found or was not reserved")
+        case .wrongWorker: throw GatewayRefusal(403, "Not authorized: wrong worker_id")
+        case .refused: throw GatewayRefusal(403, "Not authorized")
+        case .missing: throw Self.noProject
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import CouchDocument
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// A request as the pages of the gateway see it.
+struct GatewayCall: Sendable {
+    let method: String
+    /// The rest of the path behind the gateway's own, decoded.
+    let path: String
+    /// The query as it was sent.
+    let query: Substring
+    let headers: HTTPFields
+    /// The sender's address, without port.
+    let peer: String
+    private let request: Request
+    private let load: GatewayLoad.Share
+
+    init(_ request: Request, path: String, query: Substring, peer: String, load: GatewayLoad.Share) {
+        self.request = request
+        self.path = path
+        self.query = query
+        self.peer = peer
+        self.load = load
+        headers = request.headers
+        method = request.method.rawValue
+    }
+
+    /// Refuses other methods; `HEAD` goes where `GET` does.
+    func allow(_ wanted: String) throws(GatewayRefusal) {
+        if method != wanted, !(method == "HEAD" && wanted == "GET") {
+            throw GatewayRefusal(405, "only \(wanted) is allowed here")
+        }
+    }
+
+    /// The whole body, which is bounded, for one request and for all together.
+    func body() async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for try await piece in request.body {
+            try load.hold(piece.readableBytes)
+            bytes.append(contentsOf: piece.readableBytesView)
+        }
+        return bytes
+    }
+
+    /// The body as a JSON object, whatever its media type.
+    func object() async throws -> JSONObject {
+        let json: JSON
+        do { json = try JSON(parsing: try await body()) } catch is JSONError {
+            throw GatewayRefusal.badRequest("the body is no JSON")
+        }
+        guard let members = json.objectValue else {
+            throw GatewayRefusal.badRequest("the body must be a JSON object, not a \(json.kind)")
+        }
+        return members
+    }
+}

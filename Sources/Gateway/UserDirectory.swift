@@ -1,0 +1,72 @@
+import CouchDB
+import CouchDocument
+
+/// How the gateway learns who may sign in.
+package struct UserDirectory: Sendable {
+    /// What came of a password.
+    package enum Verdict: Sendable {
+        /// It is right.
+        case right
+        /// It is wrong, or nobody has that name.
+        case wrong
+        /// There were too many wrong ones.
+        case locked
+    }
+
+    /// Somebody who may sign in.
+    package struct User: Sendable {
+        package var name: String
+        package var roles: [String]
+
+        package init(name: String, roles: [String]) {
+            self.name = name
+            self.roles = roles
+        }
+    }
+
+    /// Looks at a password: name, password and the address of who gives it.
+    package let check: @Sendable (_ name: String, _ password: String, _ peer: String) async throws -> Verdict
+    /// Who has that name now; `nil` when nobody does.
+    package let user: @Sendable (_ name: String) async throws -> User?
+
+    package init(
+        check: @escaping @Sendable (_ name: String, _ password: String, _ peer: String) async throws -> Verdict,
+        user: @escaping @Sendable (_ name: String) async throws -> User?
+    ) {
+        self.check = check
+        self.user = user
+    }
+}
+
+extension UserDirectory {
+    /// The users of a server, over HTTP.
+    ///
+    /// - Parameters:
+    ///   - server: Signed in as a server admin.
+    ///   - administrator: That admin's name, which is in no user document.
+    package static func over(_ server: Server, administrator: String) throws -> UserDirectory {
+        // Asks with the password that is looked at, and with nothing else.
+        var configuration = server.configuration
+        configuration.credentials = nil
+        let asking = try Server(configuration)
+        return UserDirectory(
+            check: { name, password, _ in
+                do {
+                    _ = try await asking.request(
+                        "POST", "/_session", body: .json(["name": .string(name), "password": .string(password)]))
+                    return .right
+                } catch CouchDBError.unauthorized {
+                    return .wrong
+                } catch CouchDBError.forbidden {
+                    return .locked
+                }
+            },
+            user: { name in
+                if name == administrator { return User(name: name, roles: ["_admin"]) }
+                guard let document = try await server.user(name), document["type"] == "user" else { return nil }
+                // Roles with an underscore are the server's own and never come from a document.
+                let roles = document["roles"]?.arrayValue?.compactMap(\.stringValue).filter { !$0.hasPrefix("_") }
+                return User(name: name, roles: roles ?? [])
+            })
+    }
+}

@@ -1,0 +1,196 @@
+import CouchDB
+public import CouchDocument
+
+extension Projects {
+    /// Ends the project if none of its files is open. Any number may try at once: one of those whose change was the last
+    /// sees that it was.
+    ///
+    /// - Parameter known: The project as it was before the change; `nil` reads it.
+    /// - Returns: The project afterwards; `nil` when there is none.
+    @discardableResult
+    public func settle(_ number: Int, known: Project? = nil) async throws -> Project? {
+        try await change(number, known: known) { project in
+            // Counted after the project was read: whoever opens a file again writes the project afterwards, so that one of
+            // the two writes is lost.
+            guard project.state == .active else { return false }
+            return project.end(try await counts(of: number), at: now)
+        }
+    }
+
+    /// Ends the project. Files that are reserved can still be given back.
+    ///
+    /// - Returns: The project afterwards; `nil` when there is none.
+    public func cancel(_ number: Int) async throws -> Project? {
+        try await change(number) { $0.cancel(at: now) }
+    }
+
+    /// Makes the project active, whatever it was.
+    ///
+    /// - Returns: The project afterwards; `nil` when there is none.
+    public func activate(_ number: Int) async throws -> Project? {
+        try await change(number) { $0.activate(at: now) }
+    }
+
+    /// Which files of a project to put back.
+    public enum Restart: Hashable, Sendable {
+        /// Those in these states.
+        case states(Set<FileState>)
+        /// These, whatever their state.
+        case files([DID])
+    }
+
+    /// Puts files back to initial; a project that ended is active again when that gives it something to do.
+    ///
+    /// - Returns: The project afterwards; `nil` when there is none.
+    /// - Throws: ``PoolError/Code/badInput`` when a file is not in the project; then nothing was put back.
+    public func restart(_ number: Int, _ which: Restart) async throws -> Project? {
+        guard try await project(number) != nil else { return nil }
+        var count = 0
+        switch which {
+        case .states(let states):
+            try await eachPage(of: number) { files in
+                count += try await putBack(files.filter { states.contains($0.state) && $0.state != .initial })
+            }
+        case .files(let dids):
+            let files = try await self.files(dids, of: number)
+            if let missing = zip(dids, files).first(where: { $1 == nil })?.0 {
+                throw PoolError(.badInput, "file \"\(missing)\" is not in project \(number): nothing was put back")
+            }
+            for start in stride(from: 0, to: files.count, by: Self.batchSize) {
+                let some = files[start..<min(start + Self.batchSize, files.count)].compactMap { $0 }
+                count += try await putBack(some)
+            }
+        }
+        guard count > 0 else { return try await project(number) }
+        return try await change(number) { project in
+            project.restart(try await counts(of: number), at: now)
+            return true
+        }
+    }
+
+    /// The files of these names in a project, in their order.
+    func files(_ dids: [DID], of number: Int) async throws -> [Project.FileHandle?] {
+        var files: [Project.FileHandle?] = []
+        for start in stride(from: 0, to: dids.count, by: Self.batchSize) {
+            let some = dids[start..<min(start + Self.batchSize, dids.count)]
+            files += try await database.documents(some.map { Project.FileHandle.documentID(number, $0) })
+                .map { $0.flatMap { Project.FileHandle($0) } }
+        }
+        return files
+    }
+
+    /// Puts files back whoever holds them; one that somebody changes meanwhile is read again.
+    private func putBack(_ files: [Project.FileHandle]) async throws -> Int {
+        var open = files
+        var count = 0
+        for _ in 0..<Pool.patience where !open.isEmpty {
+            // Nobody kept the queues up to date for files that had ended.
+            let places = try await replicas(of: open.compactMap(\.did)).map { ($0.did, $0.readableRSEs) }
+            let readable = Dictionary(places, uniquingKeysWith: { $1 })
+            let now = now
+            let changed = open.map { file in
+                var file = file
+                file.restart(at: now)
+                if !file.isVirtual { file.rses = file.did.flatMap { readable[$0] } ?? [] }
+                return file.token.document
+            }
+            var lost: [String] = []
+            for outcome in try await database.bulkSave(changed) {
+                switch outcome {
+                case .saved: count += 1
+                case .failed(let id, let error) where error.code == .conflict: lost.append(id)
+                case .failed(_, let error): throw error
+                }
+            }
+            open = try await database.documents(lost).compactMap { $0.flatMap { Project.FileHandle($0) } }
+        }
+        guard open.isEmpty else {
+            throw PoolError(.contended, "putting back files: others changed them each time; try again")
+        }
+        return count
+    }
+
+    /// Makes a project with the same files; theirs and its attributes can be overridden.
+    ///
+    /// - Parameters:
+    ///   - workerTimeout: `nil` keeps that of the project, `.some(nil)` has none.
+    ///   - idleTimeout: The same.
+    /// - Returns: The new project and its files; `nil` when there is no such project.
+    public func copy(
+        _ number: Int, owner: String, attributes: JSONObject = [:], fileAttributes: JSONObject = [:],
+        workerTimeout: Duration?? = nil, idleTimeout: Duration?? = nil
+    ) async throws -> (project: Project, files: [Project.FileHandle])? {
+        guard let project = try await project(number) else { return nil }
+        var files: [ProjectFile] = []
+        try await eachPage(of: number) { page in
+            for file in page {
+                guard let did = file.did else { continue }
+                var own = file.attributes
+                // How often it timed out is the other project's story.
+                own["timeouts"] = nil
+                own.merge(fileAttributes)
+                files.append(ProjectFile(did, attributes: own))
+            }
+        }
+        var draft = ProjectDraft(files: files, attributes: project.attributes, query: project.query)
+        draft.attributes.merge(attributes)
+        draft.workerTimeout = workerTimeout ?? project.workerTimeout
+        draft.idleTimeout = idleTimeout ?? project.idleTimeout
+        return try await create(draft, owner: owner)
+    }
+
+    /// Deletes a project with all its files, whatever its state. It is gone for readers at once.
+    ///
+    /// - Returns: Whether there was one.
+    public func delete(_ number: Int) async throws -> Bool {
+        let until = now + Self.trust
+        let project = try await change(number) { project in
+            project.delete(trustedUntil: until)
+            return true
+        }
+        guard project != nil else { return false }
+        _ = try await remove(number)
+        return true
+    }
+
+    /// Removes what is left of a project that nobody sees: its files, then its document.
+    ///
+    /// - Returns: Whether there was anything.
+    func remove(_ number: Int) async throws -> Bool {
+        let id = Project.documentID(number)
+        guard let document = try await database.documentIfPresent(id), var project = Project(document) else {
+            return false
+        }
+        if project.state != .deleting {
+            project.delete(trustedUntil: now + Self.trust)
+            project.document.revision = try await database.save(project.document)
+        }
+        var query = ViewQuery(startKey: [.integer(number)], endKey: [.integer(number), [:]])
+        query.includeDocuments = true
+        query.reduce = false
+        query.limit = Self.batchSize
+        var signed = now
+        while true {
+            let files = try await view(.fileListing, query).rows.compactMap(\.document)
+            if files.isEmpty { break }
+            // A lost race is seen again in the next round.
+            _ = try await database.bulkSave(
+                files.map { file in
+                    var tombstone = Document(id: file.id, fields: ["_deleted": true])
+                    tombstone.revision = file.revision
+                    return tombstone
+                })
+            if now - signed > Self.trust / 3 {
+                signed = now
+                project.delete(trustedUntil: now + Self.trust)
+                project.document.revision = try await database.save(project.document)
+            }
+        }
+        if let revision = project.document.revision {
+            do { try await database.delete(id, revision: revision) } catch CouchDBError.conflict {
+                // Somebody else is at it too, and writes last.
+            }
+        }
+        return true
+    }
+}

@@ -1,0 +1,93 @@
+import CouchDB
+import CouchServer
+import Gateway
+import Hummingbird
+import Logging
+import ServiceLifecycle
+import Synchronization
+import TokenPool
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Opens the gateway once the store serves, and watches what becomes due in its pool.
+struct GatewayService: Service {
+    let gateway: PoolGateway
+    /// The store's URL, once it serves.
+    let url: AsyncStream<String>
+    let administrator: String
+    let password: String
+    /// Whether to act on what becomes due.
+    let sweeps: Bool
+    let logger: Logger
+
+    func run() async throws {
+        let work = Task { try await serve() }
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                try await work.value
+            } onGracefulShutdown: {
+                work.cancel()
+            }
+        } onCancel: {
+            work.cancel()
+        }
+    }
+
+    private func serve() async throws {
+        guard let url = await url.first(where: { _ in true }) else { return }
+        var configuration = try ServerConfiguration(url: url)
+        configuration.credentials = .basic(user: administrator, password: password)
+        configuration.proxy = ""
+        let server = try Server(configuration)
+        let watch = DeadlineWatch()
+        let pool = gateway.open(server) { watch.note($0) }
+        if sweeps { await watch.run(pool, logger: logger) }
+        // Requests that are under way still need the server; its handle ends with the last of them.
+        while !Task.isCancelled { do { try await Task.sleep(for: .seconds(3600)) } catch { break } }
+    }
+}
+
+/// The gateway as pages of the store's own server.
+struct GatewayPages: GuestPages {
+    let gateway: PoolGateway
+    var prefix: String { PoolGateway.prefix }
+
+    func respond(to request: Request, peer: String) async throws -> Response {
+        try await gateway.respond(to: request, peer: peer)
+    }
+}
+
+/// The users of the store in this process, who are there once it is.
+final class StoreUsers: Sendable {
+    // Protects the sign-in, which is made after the gateway.
+    private let signIn = Mutex<SignIn?>(nil)
+
+    func open(_ signIn: SignIn) { self.signIn.withLock { $0 = signIn } }
+
+    var directory: UserDirectory {
+        UserDirectory(
+            check: { [self] name, password, peer in
+                guard let signIn = signIn.withLock({ $0 }) else { return .wrong }
+                do {
+                    _ = try await signIn.check(name: name, password: password, peer: peer, now: time(nil))
+                    return .right
+                } catch let refusal as Refusal {
+                    switch refusal.status {
+                    case 401: return .wrong
+                    case 403: return .locked
+                    default: throw refusal
+                    }
+                }
+            },
+            user: { [self] name in
+                guard let signIn = signIn.withLock({ $0 }), let account = try await signIn.account(named: name) else {
+                    return nil
+                }
+                return UserDirectory.User(name: name, roles: account.roles)
+            })
+    }
+}
