@@ -10,24 +10,12 @@ import ServiceLifecycle
 /// Gives memory that is not in use back to the system.
 ///
 /// glibc keeps what was freed in up to eight arenas a core, and keeps it for ever where something small lies behind it:
-/// after an index of a million documents was built, that is more than the server has in use. Elsewhere this does nothing.
+/// after an index of a million documents was built, that is more than the server has in use. Fewer arenas would keep less, at the
+/// cost of a fifth of all writes. Elsewhere this does nothing.
 struct MemoryReturn: Service {
     private static let pause = Duration.seconds(30)
     /// Processor time without which nothing can have been freed that is worth looking for, in clock ticks.
     private static let worth = CLOCKS_PER_SEC / 10
-
-    /// To be called before there are other threads.
-    static func prepare() {
-        // From malloc.h: M_ARENA_MAX and M_MMAP_THRESHOLD. Pieces from 256 KiB on are mapped and unmapped one by one; a
-        // threshold that is set does not grow with what is freed.
-        let arenaMaximum: Int32 = -8
-        let mapThreshold: Int32 = -3
-        typealias Option = @convention(c) (Int32, Int32) -> Int32
-        guard let function = dlsym(nil, "mallopt") else { return }
-        let set = unsafeBitCast(function, to: Option.self)
-        _ = set(arenaMaximum, Int32(clamping: max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
-        _ = set(mapThreshold, 256 << 10)
-    }
 
     func run() async throws {
         guard let function = dlsym(nil, "malloc_trim") else {

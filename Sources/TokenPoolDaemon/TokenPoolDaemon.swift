@@ -104,7 +104,6 @@ struct TokenPoolDaemon: AsyncParsableCommand {
 
     /// Usage errors are 2, as everywhere in tokenpool.
     static func main() async {
-        MemoryReturn.prepare()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
