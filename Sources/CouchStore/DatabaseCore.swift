@@ -26,6 +26,8 @@ final class DatabaseCore: Sendable {
     let signal: ChangeSignal
     /// Protects ``Published``.
     let published: Mutex<Published>
+    /// Told the sequence of each commit, on the writer's thread: it must not wait.
+    let onCommit = Mutex<(@Sendable (Int) -> Void)?>(nil)
     /// What works on the files beside reads and the writer.
     private let works = DispatchGroup()
 
@@ -73,6 +75,8 @@ final class DatabaseCore: Sendable {
             if writer.touchesDesignDocuments { published.designGeneration += 1 }
         }
         signal.advance(to: writer.state.sequence)
+        let listener = onCommit.withLock { $0 }
+        listener?(writer.state.sequence)
     }
 
     /// Reads from a snapshot of its own, on a thread of the pool.

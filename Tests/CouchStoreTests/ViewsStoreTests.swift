@@ -65,6 +65,23 @@ struct ViewsStoreTests {
         }
     }
 
+    @Test("who reads after each write sees it, also when the index began before and was closed meanwhile")
+    func turns() async throws {
+        let design = DesignDocument(map: "function(doc){emit(doc.n, null)}")
+        try await withDatabase { database in
+            for number in 1...50 {
+                _ = try await database.write(Edit(id: "d\(number)", body: ["n": .integer(number)]))
+                #expect(try await rows(database, design).count == number)
+            }
+            // The index catches up by itself now: closed under it, it is made anew.
+            for number in 51...60 {
+                _ = try await database.write(Edit(id: "d\(number)", body: ["n": .integer(number)]))
+                try await database.views.cleanup(keeping: [])
+                #expect(try await rows(database, design).count == number)
+            }
+        }
+    }
+
     @Test("writers and readers at one time: every reader sees what was acknowledged before it asked")
     func concurrency() async throws {
         let design = DesignDocument(map: "function(doc){emit(doc.n, null)}", reduce: "_count")

@@ -20,6 +20,7 @@ final class ViewIndex: Sendable {
         var isCompacting = false
         var isClosed = false
         var waiters: [Waiter] = []
+        var habit = ReadingHabit()
     }
 
     /// Passes without a snapshot at most, one after the other.
@@ -63,7 +64,11 @@ final class ViewIndex: Sendable {
 
     /// Waits until the index has seen that sequence.
     func catchUp(to sequence: Int) async throws {
-        if isCurrent(sequence) { return }
+        let isCurrent = state.withLock { state in
+            state.habit.read()
+            return Self.isCurrent(state, sequence)
+        }
+        if isCurrent { return }
         try await withCheckedThrowingContinuation { continuation in
             let mustStart = state.withLock { state -> Bool? in
                 if state.isClosed { return nil }
@@ -81,16 +86,22 @@ final class ViewIndex: Sendable {
 
     /// Begins to catch up and does not wait.
     func catchUpInBackground(to sequence: Int) {
-        if isCurrent(sequence) { return }
         let mustStart = state.withLock { state in
-            if state.isClosed || state.isUpdating { return false }
+            if Self.isCurrent(state, sequence) || state.isClosed || state.isUpdating { return false }
             state.isUpdating = true
             return true
         }
         if mustStart { start() }
     }
 
-    private func isCurrent(_ sequence: Int) -> Bool { state.withLock { $0.sequence >= sequence && !$0.isClosed } }
+    /// Something was committed. Begins to take it in when a reader is to be expected, and never waits.
+    func didCommit(_ sequence: Int) {
+        if state.withLock({ $0.habit.written() }) { catchUpInBackground(to: sequence) }
+    }
+
+    private static func isCurrent(_ state: State, _ sequence: Int) -> Bool {
+        state.sequence >= sequence && !state.isClosed
+    }
 
     private static var closed: StoreError { ViewIndexFile.closed }
 

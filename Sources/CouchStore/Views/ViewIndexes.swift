@@ -13,6 +13,8 @@ package final class ViewIndexes: Sendable {
         var isClosed = false
         /// By signature.
         var indexes: [String: Task<ViewIndex, any Error>] = [:]
+        /// Those that are open, as far as anybody asked for them.
+        var open: [String: ViewIndex] = [:]
         /// What is in the design documents of late, by id, while their revision stays.
         var known: [String: (revision: Revision, definitions: ViewDefinitions)] = [:]
     }
@@ -128,6 +130,11 @@ package final class ViewIndexes: Sendable {
         return definitions
     }
 
+    /// Tells the open indexes of a commit. Never waits.
+    func didCommit(_ sequence: Int) {
+        for index in state.withLock({ Array($0.open.values) }) { index.didCommit(sequence) }
+    }
+
     /// The open index with that signature; opened now, on a thread that may block, if it is not.
     private func index(_ definitions: ViewDefinitions, of design: DesignDocument) async throws -> ViewIndex {
         let signature = definitions.signature
@@ -138,7 +145,13 @@ package final class ViewIndexes: Sendable {
             state.indexes[signature] = opening
             return opening
         }
-        do { return try await opening.value } catch {
+        do {
+            let index = try await opening.value
+            state.withLock { state in
+                if state.open[signature] == nil, state.indexes[signature] == opening { state.open[signature] = index }
+            }
+            return index
+        } catch {
             state.withLock { state in if state.indexes[signature] == opening { state.indexes[signature] = nil } }
             throw error
         }
@@ -165,7 +178,10 @@ package final class ViewIndexes: Sendable {
         let kept = Set(designs.map { definitions(of: $0).signature })
         let unused = state.withLock { state in
             let unused = state.indexes.filter { !kept.contains($0.key) }
-            for signature in unused.keys { state.indexes[signature] = nil }
+            for signature in unused.keys {
+                state.indexes[signature] = nil
+                state.open[signature] = nil
+            }
             let ids = Set(designs.map(\.document.id))
             state.known = state.known.filter { ids.contains($0.key) }
             return unused
@@ -182,7 +198,10 @@ package final class ViewIndexes: Sendable {
     /// Ends all work and closes the files. A query after that is refused.
     package func close() async {
         let indexes = state.withLock { state in
-            defer { state.indexes = [:] }
+            defer {
+                state.indexes = [:]
+                state.open = [:]
+            }
             state.isClosed = true
             return state.indexes
         }
