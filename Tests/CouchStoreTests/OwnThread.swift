@@ -1,21 +1,36 @@
 import Dispatch
+import Foundation
+import Synchronization
 
 @testable import CouchStore
 
-/// Runs tasks on one thread of its own.
+/// Runs tasks on one thread, always the same.
 final class OwnThread: TaskExecutor {
-    private let queue = DispatchQueue(label: "own thread")
-    private let mayRead: Bool
+    /// What the thread and the executor share. A `nil` ends the thread.
+    private final class Work: Sendable {
+        // Protects what is to be done.
+        let jobs = Mutex<[(job: UnownedJob, executor: OwnThread)?]>([])
+        let arrival = DispatchSemaphore(value: 0)
 
-    init(mayRead: Bool) { self.mayRead = mayRead }
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        queue.async { [self] in
-            let wasAllowed = ReadingThread.isCurrent
-            ReadingThread.declare(mayRead)
-            job.runSynchronously(on: asUnownedTaskExecutor())
-            ReadingThread.declare(wasAllowed)
+        func add(_ entry: (job: UnownedJob, executor: OwnThread)?) {
+            jobs.withLock { $0.append(entry) }
+            arrival.signal()
         }
     }
+    private let work = Work()
+
+    init(mayRead: Bool) {
+        Thread.detachNewThread { [work] in
+            ReadingThread.declare(mayRead)
+            while true {
+                work.arrival.wait()
+                guard let (job, executor) = work.jobs.withLock({ $0.removeFirst() }) else { return }
+                job.runSynchronously(on: executor.asUnownedTaskExecutor())
+            }
+        }
+    }
+
+    deinit { work.add(nil) }
+
+    func enqueue(_ job: consuming ExecutorJob) { work.add((UnownedJob(job), self)) }
 }

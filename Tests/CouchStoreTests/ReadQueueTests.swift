@@ -72,7 +72,7 @@ struct ReadQueueTests {
                     #expect(try await queue.perform { _ in currentThread() } != own)
                 }
                 // The last readers may not have put their connections back yet. Never: the time limit ends it.
-                while try await queue.perform({ _ in currentThread() }) != own {}
+                while try await queue.perform({ _ in currentThread() }) != own { try Task.checkCancellation() }
             }
             try queue.close()
         }
