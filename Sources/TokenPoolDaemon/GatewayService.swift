@@ -25,16 +25,7 @@ struct GatewayService: Service {
     let logger: Logger
 
     func run() async throws {
-        let work = Task { try await serve() }
-        try await withTaskCancellationHandler {
-            try await withGracefulShutdownHandler {
-                try await work.value
-            } onGracefulShutdown: {
-                work.cancel()
-            }
-        } onCancel: {
-            work.cancel()
-        }
+        try await cancelWhenGracefulShutdown { try await serve() }
     }
 
     private func serve() async throws {

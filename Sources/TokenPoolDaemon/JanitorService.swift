@@ -16,16 +16,7 @@ struct JanitorService: Service {
     private static let pause = Duration.seconds(30)
 
     func run() async throws {
-        let work = Task { try await serve() }
-        try await withTaskCancellationHandler {
-            try await withGracefulShutdownHandler {
-                try await work.value
-            } onGracefulShutdown: {
-                work.cancel()
-            }
-        } onCancel: {
-            work.cancel()
-        }
+        try await cancelWhenGracefulShutdown { try await serve() }
     }
 
     private func serve() async throws {
