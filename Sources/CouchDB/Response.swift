@@ -60,10 +60,19 @@ extension CouchDBError {
         let word = members?["error"]?.stringValue
         let reason = members?["reason"].map { $0.stringValue ?? $0.description }
         let location = status < 400 ? headers["location"].flatMap { ServerAddress.place($0, seenFrom: url) } : nil
-        let silence = location == nil ? "the server refused it without saying why" : "it is elsewhere"
+        let silence =
+            location == nil ? line(headers, body) ?? "the server refused it without saying why" : "it is elsewhere"
         return CouchDBError(
             code: Code(status: status), status: status, error: word, reason: reason ?? (word == nil ? silence : ""),
             attempted: attempted, location: location)
+    }
+
+    /// What a server says that answers in plain words: the first line of a text.
+    private static func line(_ headers: HeaderFields, _ body: [UInt8]) -> String? {
+        guard headers["content-type"]?.hasPrefix("text/plain") == true,
+            let line = body.prefix(300).split(separator: 0x0A).first
+        else { return nil }
+        return String(decoding: line, as: UTF8.self)
     }
 }
 
