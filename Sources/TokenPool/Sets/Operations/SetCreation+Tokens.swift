@@ -1,5 +1,6 @@
 import CouchDB
 import CouchDocument
+import Logging
 
 extension SetCreation {
     /// Writes all tokens, held.
@@ -66,8 +67,13 @@ extension SetCreation {
             var underWay = 0
             while !isAtEnd || underWay > 0 {
                 if !isAtEnd && underWay < TokenSets.requestsAtATime {
-                    // What is on the server needs no source any more: without one the view tells what is held.
-                    let batch = (try? Self.batch(&tokens)) ?? []
+                    var batch: [Token] = []
+                    do { batch = try Self.batch(&tokens) } catch {
+                        // What is on the server needs no source any more: the view tells what is still held.
+                        sets.pool.logger.notice(
+                            "the source of a set can not be read again; its tokens are freed one view page at a time",
+                            metadata: ["set": "\(name)", "error": "\(error)"])
+                    }
                     isAtEnd = batch.isEmpty
                     let known = zip(batch, next...).compactMap { token, position in
                         revisions[position].map { (token, $0) }
