@@ -52,6 +52,9 @@ let package = Package(
                 "CouchDB", "CouchDocument", "DesignDocuments", crypto, logging, .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .target(
+            name: "GridData", dependencies: ["CouchDB", "CouchDocument", "TokenPool", logging],
+            swiftSettings: strict),
+        .target(
             name: "Sandboxes", dependencies: ["CouchDocument", "CouchDB", "CArchive", "CCurl", crypto, logging],
             swiftSettings: strict),
         .target(
@@ -62,8 +65,8 @@ let package = Package(
         .executableTarget(
             name: "TokenPoolCLI",
             dependencies: [
-                "CouchDB", "CouchDocument", "DesignDocuments", "Sandboxes", "TokenPool", "TokenPoolWorker", arguments,
-                crypto, logging, lifecycle, .product(name: "CryptoExtras", package: "swift-crypto"),
+                "CouchDB", "CouchDocument", "DesignDocuments", "GridData", "Sandboxes", "TokenPool", "TokenPoolWorker",
+                arguments, crypto, logging, lifecycle, .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
@@ -102,8 +105,8 @@ let package = Package(
         .executableTarget(
             name: "TokenPoolDaemon",
             dependencies: [
-                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Gateway", "Replication", "TokenPool",
-                arguments, logging,
+                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Gateway", "GridData", "Replication",
+                "TokenPool", arguments, logging,
                 lifecycle, .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -150,6 +153,11 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "CouchDB", "CouchDocument", "DesignDocuments", "Gateway", "TestSupport", "TokenPool", crypto,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GridDataTests",
+            dependencies: [
+                "CouchDB", "CouchDocument", "DesignDocuments", "GridData", "TestSupport", "TokenPool", logging,
             ], swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests",

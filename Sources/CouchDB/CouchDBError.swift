@@ -52,6 +52,8 @@ public struct CouchDBError: Error, Hashable, Sendable {
     /// Where the server says to ask instead, as a whole URL (3xx with `Location`). It may hold secrets of that place, so
     /// no description shows it.
     public let location: String?
+    /// The beginning of the body of a refusal, for servers that are no CouchDB and put their reason there.
+    package internal(set) var body: [UInt8] = []
 
     /// An error of these parts.
     public init(

@@ -62,9 +62,11 @@ extension CouchDBError {
         let location = status < 400 ? headers["location"].flatMap { ServerAddress.place($0, seenFrom: url) } : nil
         let silence =
             location == nil ? line(headers, body) ?? "the server refused it without saying why" : "it is elsewhere"
-        return CouchDBError(
+        var refusal = CouchDBError(
             code: Code(status: status), status: status, error: word, reason: reason ?? (word == nil ? silence : ""),
             attempted: attempted, location: location)
+        refusal.body = Array(body.prefix(4096))
+        return refusal
     }
 
     /// What a server says that answers in plain words: the first line of a text.

@@ -23,6 +23,8 @@ public struct Catalog: Hashable, Sendable {
         public var did: DID
         /// Where it is.
         public var replica: Replica
+        /// Whether it was said that it can be read now, or not. Where it was not, a replica on tape can not.
+        public var saysAvailability: Bool
     }
 
     /// The users.
@@ -54,7 +56,14 @@ public struct Catalog: Hashable, Sendable {
         }
     }
 
-    private struct Fault: Error {
+    /// Takes over what was read elsewhere.
+    init(rses: [RSE] = [], replicas: [Entry] = [], proximity: ProximityMap? = nil) {
+        self.rses = rses
+        self.replicas = replicas
+        self.proximity = proximity
+    }
+
+    struct Fault: Error {
         let reason: String
         init(_ reason: String) { self.reason = reason }
     }
@@ -87,7 +96,7 @@ public struct Catalog: Hashable, Sendable {
             isAdmin: json["admin"]?.boolValue ?? false, details: details)
     }
 
-    private static func rse(_ json: JSON) throws -> RSE {
+    static func rse(_ json: JSON) throws -> RSE {
         guard let name = json["name"]?.stringValue, !name.isEmpty else { throw Fault("name is missing") }
         var rse = RSE(name: name)
         var values = json.objectValue ?? [:]
@@ -96,13 +105,13 @@ public struct Catalog: Hashable, Sendable {
         return rse
     }
 
-    private static func entry(_ json: JSON) throws -> Entry {
+    static func entry(_ json: JSON) throws -> Entry {
         guard let namespace = json["namespace"]?.stringValue, let name = json["name"]?.stringValue,
             let did = DID(namespace: namespace, name: name)
         else { throw Fault("namespace (without a colon) and name are wanted") }
         guard let rse = json["rse"]?.stringValue, !rse.isEmpty else { throw Fault("rse is missing") }
         guard let replica = Replica(rse: rse, json) else { throw Fault("url is missing") }
-        return Entry(did: did, replica: replica)
+        return Entry(did: did, replica: replica, saysAvailability: json["available"]?.boolValue != nil)
     }
 
     /// The realm of digest sign-in, as the clients' library has it.
@@ -124,6 +133,15 @@ public struct CatalogReport: Hashable, Sendable {
     public var files = 0
     /// Replicas that the catalogue names.
     public var replicas = 0
+
+    /// Puts two together.
+    mutating func add(_ other: CatalogReport) {
+        users += other.users
+        rses += other.rses
+        files += other.files
+        replicas += other.replicas
+    }
+
     /// The report as data.
     public var json: JSON {
         [
@@ -144,8 +162,16 @@ extension Projects {
             report.rses += 1
         }
         if let proximity = catalog.proximity { try await save(proximity) }
-        report.files = try await add(catalog.replicas.map { ($0.did, $0.replica) })
-        report.replicas = catalog.replicas.count
+        if !catalog.replicas.isEmpty {
+            let tapes = Set(try await rses().filter(\.isTape).map(\.name))
+            report.files = try await add(
+                catalog.replicas.map { entry in
+                    var replica = entry.replica
+                    if !entry.saysAvailability, tapes.contains(replica.rse) { replica.isAvailable = false }
+                    return (entry.did, replica)
+                })
+            report.replicas = catalog.replicas.count
+        }
         for user in catalog.users {
             try await save(user, withDigest: withDigest)
             report.users += 1

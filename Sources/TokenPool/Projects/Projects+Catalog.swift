@@ -94,25 +94,33 @@ extension Projects {
         }
         var count = 0
         for start in stride(from: 0, to: order.count, by: Self.batchSize) {
-            let some = order[start..<min(start + Self.batchSize, order.count)]
-            count += try await change(some.map { did in (did, byFile[did] ?? []) })
+            let some = Array(order[start..<min(start + Self.batchSize, order.count)])
+            count += try await change(replicas: some) { index, file in file.merge(byFile[some[index]] ?? []) }
         }
         return count
     }
 
-    private func change(_ replicas: [(did: DID, replicas: [Replica])]) async throws -> Int {
-        var open = replicas
+    /// Changes the replicas of files as they stand now, again while others change them; files whose replicas stay as they
+    /// are cost no write. Projects hear of it where a file can now be read somewhere else than before.
+    ///
+    /// - Parameters:
+    ///   - dids: At most a batch of them.
+    ///   - edit: Gets the place in `dids` and the file's replicas; answers whether it changed anything.
+    /// - Returns: How many files have other replicas than before.
+    func change(replicas dids: [DID], _ edit: (Int, inout FileReplicas) -> Bool) async throws -> Int {
+        var open = Array(dids.indices)
         var count = 0
         for _ in 0..<Pool.patience where !open.isEmpty {
             let now = now
-            var writes: [(entry: (did: DID, replicas: [Replica]), file: FileReplicas)] = []
-            for (entry, file) in zip(open, try await self.replicas(of: open.map(\.did))) {
+            var writes: [(index: Int, file: FileReplicas)] = []
+            for (index, file) in zip(open, try await self.replicas(of: open.map { dids[$0] })) {
                 var file = file
-                guard file.merge(entry.replicas) else { continue }
+                let before = file.readableRSEs
+                guard edit(index, &file) else { continue }
                 file.document["changed"] = now.json
                 // Until the queues know: whoever finds this later finishes it.
-                file.document["spread"] = (now + Self.trust).json
-                writes.append((entry, file))
+                if file.readableRSEs != before { file.document["spread"] = (now + Self.trust).json }
+                writes.append((index, file))
             }
             open = []
             var written: [FileReplicas] = []
@@ -122,12 +130,12 @@ extension Projects {
                     var file = write.file
                     file.document.revision = revision
                     written.append(file)
-                case .failed(_, let error) where error.code == .conflict: open.append(write.entry)
+                case .failed(_, let error) where error.code == .conflict: open.append(write.index)
                 case .failed(_, let error): throw error
                 }
             }
             count += written.count
-            try await spread(written)
+            try await spread(written.filter { $0.document["spread"] != nil })
         }
         guard open.isEmpty else {
             throw PoolError(.contended, "writing replicas: others changed them each time; try again")

@@ -35,6 +35,8 @@ public struct RSE: Hashable, Sendable {
     public var isUp: Bool { document["is_available"] == true }
     /// Whether its files can be read.
     public var isReadable: Bool { isEnabled && isUp }
+    /// Whether its files are on tape: they can be read once they were brought to disk.
+    public var isTape: Bool { document["is_tape"] == true }
     /// Lower is better, among those that are equally near.
     public var preference: Int { document["preference"]?.intValue ?? 0 }
 

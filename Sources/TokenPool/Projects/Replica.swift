@@ -14,6 +14,10 @@ public struct Replica: Hashable, Sendable {
     public var preference: Int
     /// Whether it can be read now: on disk, or staged.
     public var isAvailable: Bool
+    /// Who says so and may take it back: the name of a source. `nil`: a catalogue, which takes nothing back.
+    public var source: String?
+    /// Why it could not be brought from tape, the last time that this was tried.
+    public var staging: StagingFailure?
 
     /// A replica of these parts.
     public init(
@@ -35,14 +39,19 @@ public struct Replica: Hashable, Sendable {
         self.init(
             rse: rse, path: json["path"]?.stringValue, url: url, urls: urls.isEmpty ? [url] : urls,
             preference: json["preference"]?.intValue ?? 0, isAvailable: json["available"]?.boolValue ?? true)
+        source = json["source"]?.stringValue
+        staging = json["staging"].flatMap(StagingFailure.init)
     }
 
     /// As it stands in documents.
     var record: JSON {
-        [
+        var members: JSONObject = [
             "path": path.map(JSON.string) ?? .null, "url": .string(url), "urls": .array(urls.map(JSON.string)),
             "preference": .integer(preference), "available": .bool(isAvailable),
         ]
+        if let source { members["source"] = .string(source) }
+        if let staging { members["staging"] = staging.json }
+        return .object(members)
     }
 
     /// As Data Dispatcher writes it.
@@ -56,12 +65,37 @@ public struct Replica: Hashable, Sendable {
             "rse": .string(rse), "url": .string(url), "urls": .array(urls.map(JSON.string)),
             "preference": .integer(preference), "available": .bool(isAvailable), "rse_available": .bool(isUp),
         ]
+        if let staging { members["staging"] = staging.json }
         if case .some(let proximity) = proximity {
             members["preference"] = proximity.map(JSON.integer) ?? .null
             members["proximity"] = members["preference"]
         }
         return .object(members)
     }
+}
+
+/// That a file could not be brought from tape.
+public struct StagingFailure: Hashable, Sendable {
+    /// What the storage says.
+    public var reason: String
+    /// How often it was tried.
+    public var tries: Int
+    /// When it is tried again.
+    public var next: Timestamp
+
+    /// A failure of these parts.
+    public init(reason: String, tries: Int, next: Timestamp) {
+        self.reason = reason
+        self.tries = tries
+        self.next = next
+    }
+
+    init?(_ json: JSON) {
+        guard let reason = json["error"]?.stringValue, let next = Timestamp(json["next"]) else { return nil }
+        self.init(reason: reason, tries: json["tries"]?.intValue ?? 1, next: next)
+    }
+
+    var json: JSON { ["error": .string(reason), "tries": .integer(tries), "next": next.json] }
 }
 
 /// The replicas of a file: a document that all projects with that file share.

@@ -92,6 +92,13 @@ struct NamedFile: Sendable {
         path = name
     }
 
+    /// A file that is somewhere else than its name says.
+    init(path: String, name: String) {
+        self.name = name
+        self.path = path
+        place = ConfigurationPlace(file: name)
+    }
+
     func lines() throws -> LineReader { try LineReader(path: path, file: name, place: place) }
 
     /// The whole content.

@@ -89,6 +89,9 @@ struct CSVReader {
     mutating func next() throws -> [String]? {
         guard var line = try lines.next() else { return nil }
         firstLine = lines.line
+        if let separator = separator.asciiValue, !line.utf8.contains(UInt8(ascii: "\"")) {
+            return line.utf8.split(separator: separator, omittingEmptySubsequences: false).map { String(Substring($0)) }
+        }
         var fields: [String] = []
         var field = ""
         var isQuoted = false
