@@ -19,11 +19,16 @@ package final class PoolGateway: Sendable {
         package var secret: String
         /// Whether projects and storage elements are shown only to those who signed in.
         package var isPrivate: Bool
+        /// Who may sign in, how, and how often.
+        package var signIn: SignInSettings
 
-        package init(database: String, secret: String, isPrivate: Bool = false) {
+        package init(
+            database: String, secret: String, isPrivate: Bool = false, signIn: SignInSettings = SignInSettings()
+        ) {
             self.database = database
             self.secret = secret
             self.isPrivate = isPrivate
+            self.signIn = signIn
         }
     }
 

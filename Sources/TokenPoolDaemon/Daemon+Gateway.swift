@@ -26,9 +26,8 @@ extension Daemon {
         let server = try Server(signedIn)
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let gateway = PoolGateway(
-            settings: PoolGateway.Settings(
-                database: options.dispatcherDatabase, secret: secret, isPrivate: options.dispatcherPrivate),
-            users: try UserDirectory.over(server, administrator: name), logger: logger)
+            settings: gatewaySettings(secret: secret), users: try UserDirectory.over(server, administrator: name),
+            logger: logger)
         let (urls, announced) = AsyncStream.makeStream(of: String.self)
         let (opened, open) = AsyncStream.makeStream(of: String.self)
         let host = options.bind

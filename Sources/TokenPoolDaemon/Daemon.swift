@@ -30,6 +30,7 @@ func say(_ text: String) { put("tokenpoold: \(text)\n", on: STDERR_FILENO) }
 /// One life of the daemon: opens the folder, serves, drains and closes.
 struct Daemon {
     let options: TokenPoolDaemon
+    let dispatcher: DispatcherConfiguration
 
     /// How long running requests may go on after SIGTERM, in seconds.
     static let grace = 20
@@ -86,9 +87,7 @@ struct Daemon {
         let gateway =
             options.gateway
             ? PoolGateway(
-                settings: PoolGateway.Settings(
-                    database: options.dispatcherDatabase, secret: secret, isPrivate: options.dispatcherPrivate),
-                users: directory.directory, logger: logger) : nil
+                settings: gatewaySettings(secret: secret), users: directory.directory, logger: logger) : nil
         let service = CouchService(
             store: store, administrators: [Administrator(name: options.admin, password: password)],
             secret: secret, settings: try folder.settings(), replication: ReplicatorDesk(replicator: replicator),
@@ -145,6 +144,12 @@ struct Daemon {
         case "::": "::1"
         default: host
         }
+    }
+
+    func gatewaySettings(secret: String) -> PoolGateway.Settings {
+        PoolGateway.Settings(
+            database: options.dispatcherDatabase, secret: secret, isPrivate: options.dispatcherPrivate,
+            signIn: dispatcher.signIn)
     }
 
     private func password(_ folder: DataFolder) throws -> String {

@@ -70,7 +70,7 @@ struct DataFolder: Sendable {
         }
     }
 
-    private static func read(_ file: String) throws(StartRefusal) -> String? {
+    static func read(_ file: String) throws(StartRefusal) -> String? {
         let descriptor = open(file, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 {
             if errno == ENOENT { return nil }

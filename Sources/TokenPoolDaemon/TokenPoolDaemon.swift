@@ -65,6 +65,9 @@ struct TokenPoolDaemon: AsyncParsableCommand {
     @Flag(help: "Show projects and storage elements only to those who signed in.")
     var dispatcherPrivate = false
 
+    @Option(help: "A YAML file that says who may sign in at the dispatcher, and how.")
+    var dispatcherConfig: String?
+
     @Option(name: .customLong("ready-fd"), help: "Also write the ready line to this open file descriptor.")
     var readyDescriptor: Int32?
 
@@ -95,7 +98,11 @@ struct TokenPoolDaemon: AsyncParsableCommand {
             return handler
         }
         do {
-            try await Daemon(options: self).run()
+            let dispatcher = try dispatcherConfig.map(DispatcherConfiguration.init(file:)) ?? DispatcherConfiguration()
+            try await Daemon(options: self, dispatcher: dispatcher).run()
+        } catch let fault as ConfigurationFault {
+            say(fault.description)
+            throw ExitCode(2)
         } catch let refusal as StartRefusal {
             say(refusal.reason)
             throw ExitCode(3)

@@ -59,6 +59,11 @@ public struct TestServer: Sendable {
     /// Starts it again after ``stop()`` or ``kill()``: on the same folder and the same port.
     public func restart() async throws { _ = try await own.launch(port: own.port) }
 
+    /// Runs a `tokenpoold` that is expected not to start; answers its exit status and what it said.
+    public static func refused(_ arguments: [String]) async throws -> (status: Int32, text: String) {
+        try await ServerProcess.run(arguments)
+    }
+
     /// Runs a second `tokenpoold` that is expected to refuse; answers its exit status and what it said.
     public func runAnother(_ arguments: [String]) async throws -> (status: Int32, text: String) {
         try await ServerProcess.run(arguments)

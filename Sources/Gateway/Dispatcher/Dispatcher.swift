@@ -18,7 +18,7 @@ final class Dispatcher: Sendable {
         pool: Pool, users: UserDirectory, settings: PoolGateway.Settings, note: @escaping @Sendable (Timestamp) -> Void
     ) {
         desk = FileDesk(Projects(pool), note: note)
-        members = Members(pool: pool, users: users, secret: settings.secret)
+        members = Members(pool: pool, users: users, secret: settings.secret, lifetime: settings.signIn.tokenLifetime)
         self.users = users
         isPrivate = settings.isPrivate
     }

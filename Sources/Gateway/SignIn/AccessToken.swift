@@ -9,8 +9,6 @@ struct AccessToken: Sendable {
     /// When it ends, in seconds since 1970.
     let expires: Double
 
-    /// Seconds that a token lives.
-    static let lifetime = 7.0 * 24 * 3600
     static let issuer = "tokenpool"
 
     init(user: String, expires: Double) {

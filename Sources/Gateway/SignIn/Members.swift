@@ -31,12 +31,15 @@ final class Members: Sendable {
     private let pool: Pool
     private let users: UserDirectory
     private let key: SymmetricKey
+    /// Seconds that a token lives.
+    private let lifetime: Double
     /// Protects who is known.
     private let known = Mutex<[String: Known]>([:])
     private static let lifetime = Duration.seconds(5)
     private static let capacity = 10_000
 
-    init(pool: Pool, users: UserDirectory, secret: String) {
+    init(pool: Pool, users: UserDirectory, secret: String, lifetime: Duration) {
+        self.lifetime = lifetime / .seconds(1)
         self.pool = pool
         self.users = users
         key = SymmetricKey(data: SHA256.hash(data: Array("tokenpool dispatcher\n\(secret)".utf8)))
@@ -49,7 +52,7 @@ final class Members: Sendable {
     /// - Parameter expires: In seconds since 1970; `nil` after the usual time.
     func token(for user: String, expires: Double? = nil) -> String {
         let now = seconds
-        return AccessToken(user: user, expires: expires ?? now + AccessToken.lifetime).text(key, now: now)
+        return AccessToken(user: user, expires: expires ?? now + lifetime).text(key, now: now)
     }
 
     /// What a token says.

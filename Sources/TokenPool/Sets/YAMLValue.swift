@@ -2,30 +2,30 @@ import CouchDocument
 import Yams
 
 /// A value of a YAML file with the place where it stands.
-struct YAMLValue: Sendable {
+package struct YAMLValue: Sendable {
     /// A key of a mapping, in the file's order.
-    struct Member: Sendable {
-        let key: String
-        let place: ConfigurationPlace
-        var value: YAMLValue
+    package struct Member: Sendable {
+        package let key: String
+        package let place: ConfigurationPlace
+        package var value: YAMLValue
     }
 
-    enum Content: Sendable {
+    package enum Content: Sendable {
         /// The text as written, and what it stands for: a quoted scalar is always a string.
         case scalar(text: String, value: JSON)
         case list([YAMLValue])
         case mapping([Member])
     }
 
-    let place: ConfigurationPlace
-    var content: Content
+    package let place: ConfigurationPlace
+    package var content: Content
 }
 
 extension YAMLValue {
     /// Reads the one YAML document of a text (JSON is YAML too).
     ///
     /// - Parameter file: The name by which errors call the text.
-    static func parse(_ text: String, file: String) throws -> YAMLValue {
+    package static func parse(_ text: String, file: String) throws -> YAMLValue {
         let top = ConfigurationPlace(file: file)
         do {
             guard let node = try Yams.compose(yaml: text) else { throw ConfigurationError(top, "the file is empty") }
@@ -128,30 +128,30 @@ extension YAMLValue {
 
 extension YAMLValue {
     /// The text of a scalar as written, whatever it stands for: `010` is `"010"`. `nil` for lists and mappings.
-    var text: String? {
+    package var text: String? {
         if case .scalar(let text, _) = content { text } else { nil }
     }
 
     /// The members, if this is a mapping.
-    var members: [Member]? {
+    package var members: [Member]? {
         if case .mapping(let members) = content { members } else { nil }
     }
 
     /// The elements, if this is a list.
-    var elements: [YAMLValue]? {
+    package var elements: [YAMLValue]? {
         if case .list(let elements) = content { elements } else { nil }
     }
 
     /// The member of that key.
-    subscript(key: String) -> YAMLValue? { members?.first { $0.key == key }?.value }
+    package subscript(key: String) -> YAMLValue? { members?.first { $0.key == key }?.value }
 
     /// Whether there is nothing behind the key.
-    var isNull: Bool {
+    package var isNull: Bool {
         if case .scalar(_, .null) = content { true } else { false }
     }
 
     /// The value as JSON.
-    var json: JSON {
+    package var json: JSON {
         switch content {
         case .scalar(_, let value): value
         case .list(let elements): .array(elements.map(\.json))
@@ -160,7 +160,7 @@ extension YAMLValue {
     }
 
     /// What people call this kind of value.
-    var kind: String {
+    package var kind: String {
         switch content {
         case .mapping: "a mapping"
         case .list: "a list"
