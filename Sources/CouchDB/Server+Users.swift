@@ -16,7 +16,7 @@ extension Server {
         var document =
             try await user(name)
             ?? Document(id: Self.userPrefix + name, fields: ["name": .string(name), "type": "user"])
-        if let password { document["password"] = .string(password) }
+        if let password { Self.set(password, in: &document) }
         document["roles"] = .array(roles.map(JSON.string))
         return try await database("_users").save(document)
     }
@@ -40,8 +40,14 @@ extension Server {
     @discardableResult
     public func changePassword(of name: String, to password: String) async throws -> Revision {
         var document = try await database("_users").document(Self.userPrefix + name)
-        document["password"] = .string(password)
+        Self.set(password, in: &document)
         return try await database("_users").save(document)
+    }
+
+    /// What digest sign-in keeps of the old password would let it in.
+    private static func set(_ password: String, in document: inout Document) {
+        document["password"] = .string(password)
+        document["digest"] = nil
     }
 
     /// Removes a user.

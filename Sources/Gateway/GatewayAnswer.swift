@@ -36,8 +36,23 @@ struct GatewayAnswer: Sendable {
     }
 
     init(_ refusal: GatewayRefusal) {
-        self = .text(refusal.status, refusal.reason)
+        self = .text(refusal.status, Self.line(refusal.reason))
         if refusal.status == 503 { headers.append(("Retry-After", "1")) }
+    }
+}
+
+extension GatewayAnswer {
+    /// A reason as one line, whatever names it quotes. A line end behind it, as the original has some, stays.
+    private static func line(_ reason: String) -> String {
+        let end = reason.hasSuffix("\n") ? "\n" : ""
+        var line = ""
+        for scalar in reason.dropLast(end.count).unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control, .lineSeparator, .paragraphSeparator, .format: line += scalar.escaped(asASCII: true)
+            default: line.unicodeScalars.append(scalar)
+            }
+        }
+        return line + end
     }
 }
 

@@ -5,7 +5,21 @@ import Logging
 import ServiceLifecycle
 import UnixSignals
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 extension Daemon {
+    /// Wrong passwords as this process sees them.
+    private static func guesses() -> GuessCount {
+        let lockout = Lockout()
+        return GuessCount(
+            admit: { lockout.admit($0, peer: $1, now: time(nil), Lockout.Rule()) },
+            passed: { lockout.passed($0, peer: $1) })
+    }
+
     /// Serves the gateway alone, in front of another server.
     func serveGateway(folder: DataFolder, descriptors: Int, logger: Logger) async throws {
         let configuration: ServerConfiguration
@@ -26,7 +40,8 @@ extension Daemon {
         let server = try Server(signedIn)
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let gateway = PoolGateway(
-            settings: gatewaySettings(secret: secret), users: try UserDirectory.over(server, administrator: name),
+            settings: gatewaySettings(secret: secret),
+            users: try UserDirectory.over(server, administrator: name, guesses: Self.guesses()),
             logger: logger)
         let (urls, announced) = AsyncStream.makeStream(of: String.self)
         let (opened, open) = AsyncStream.makeStream(of: String.self)

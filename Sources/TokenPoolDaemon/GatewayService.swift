@@ -74,6 +74,11 @@ final class StoreUsers: Sendable {
                     }
                 }
             },
+            guesses: GuessCount(
+                admit: { [self] name, peer in
+                    signIn.withLock({ $0 })?.admitGuess(name, peer: peer, now: time(nil)) ?? false
+                },
+                passed: { [self] name, peer in signIn.withLock { $0 }?.passedGuess(name, peer: peer) }),
             user: { [self] name in
                 guard let signIn = signIn.withLock({ $0 }), let account = try await signIn.account(named: name) else {
                     return nil

@@ -1,3 +1,4 @@
+import CouchDocument
 import Foundation
 import TestSupport
 import Testing
@@ -32,10 +33,7 @@ struct DispatcherConfigurationTests {
 
     @Test("a token lives as long as it says")
     func lifetime() async throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "dd-\(UUID().uuidString).yaml").path
-        try Data("sign_in:\n  token_lifetime: 2h\n".utf8).write(to: URL(fileURLWithPath: file))
-        defer { try? FileManager.default.removeItem(atPath: file) }
-        try await Dispatching.run(["--dispatcher-config", file]) { dd in
+        try await Dispatching.run(configuration: "sign_in:\n  token_lifetime: 2h\n") { dd in
             let claims = try Dispatching.claims(try await dd.token("alice"))
             let (start, end) = (claims["iat"]?.numberValue ?? 0, claims["exp"]?.numberValue ?? 0)
             #expect(end - start == 7200)

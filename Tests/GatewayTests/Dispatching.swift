@@ -33,26 +33,43 @@ struct Dispatching: Sendable {
     ]
 
     /// Runs a test against a server that is killed afterwards.
-    static func run(_ arguments: [String] = [], _ body: (Dispatching) async throws -> Void) async throws {
-        let server = try await TestServer.start(arguments: arguments)
+    ///
+    /// - Parameters:
+    ///   - configuration: The dispatcher's configuration file.
+    ///   - isFront: Whether the dispatcher is served by another process, in front of the store.
+    static func run(
+        _ arguments: [String] = [], configuration: String? = nil, isFront: Bool = false,
+        _ body: (Dispatching) async throws -> Void
+    ) async throws {
+        var arguments = arguments
+        let file = FileManager.default.temporaryDirectory.appending(path: "dispatcher-\(UUID().uuidString).yaml")
+        defer { try? FileManager.default.removeItem(at: file) }
+        if let configuration {
+            try Data(configuration.utf8).write(to: file)
+            arguments += ["--dispatcher-config", file.path]
+        }
+        let server = try await TestServer.start(arguments: isFront ? ["--no-gateway"] : arguments)
+        let front = isFront ? try await TestServer.start(arguments: ["--store", server.url] + arguments) : nil
         do {
             let client = try server.client()
             let database = try await client.createDatabase("tokenpool")
             for design in DesignDocuments.all { try await database.push(design) }
             let projects = Projects(Pool(database: database))
             _ = try await projects.load(try Catalog(catalogue), withDigest: true)
-            try await body(Dispatching(server: server, projects: projects))
+            try await body(Dispatching(server: server, at: (front ?? server).url, projects: projects))
         } catch {
+            try await front?.kill()
             try await server.kill()
             throw error
         }
+        try await front?.kill()
         try await server.kill()
     }
 
-    private init(server: TestServer, projects: Projects) throws {
+    private init(server: TestServer, at address: String, projects: Projects) throws {
         self.server = server
         self.projects = projects
-        let url = URLComponents(string: server.url)
+        let url = URLComponents(string: address)
         base = "http://127.0.0.1:\(url?.port ?? 0)/_pool/dd"
     }
 
@@ -96,10 +113,10 @@ struct Dispatching: Sendable {
     /// What a token says.
     static func claims(_ token: String) throws -> JSON {
         let parts = token.split(separator: ".")
-        var text = parts.count == 3 ? parts[1].replacing("-", with: "+").replacing("_", with: "/") : ""
+        var text = parts.count == 3 ? String(parts[1]).replacing("-", with: "+").replacing("_", with: "/") : ""
         text += String(repeating: "=", count: (4 - text.utf8.count % 4) % 4)
         guard let data = Data(base64Encoded: text) else { throw Failure(description: "\(token) is no token") }
-        return try JSON(parsing: Array(data))
+        return try JSON(parsing: String(decoding: data, as: UTF8.self))
     }
 
     struct Failure: Error, CustomStringConvertible { let description: String }

@@ -52,6 +52,8 @@ struct SignInTests {
     private func check(_ challenge: DigestChallenge, _ answer: String, _ now: Double) async throws -> String? {
         try await challenge.user(answer, uri: "/auth?method=digest", now: now) { user in
             user == "alice" ? Catalog.digestSecret("alice", "pw") : nil
+        } judge: { name, isRight in
+            isRight()
         }
     }
 
@@ -61,6 +63,19 @@ struct SignInTests {
         let right = try answer(challenge, 100)
         #expect(try await check(challenge, right, 101) == "alice")
         #expect(try await check(challenge, right, 101) == nil)
+    }
+
+    @Test("an answer stays used as long as its challenge could be good")
+    func remembered() async throws {
+        let challenge = DigestChallenge()
+        for _ in 0..<3 {
+            #expect(try await check(challenge, try answer(challenge, 100), 101) == "alice")
+        }
+        let late = try answer(challenge, 129)
+        #expect(try await check(challenge, late, 129) == "alice")
+        #expect(try await check(challenge, try answer(challenge, 131), 132) == "alice")
+        #expect(try await check(challenge, late, 140) == nil)
+        #expect(try await check(challenge, late, 158.9) == nil)
     }
 
     @Test("a wrong password, an old challenge, another gateway's and a made-up one are refused")

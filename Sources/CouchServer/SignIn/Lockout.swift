@@ -2,17 +2,25 @@ import Synchronization
 
 /// Counts wrong passwords: after some for a name from an address, that pair is refused for a while, right passwords
 /// included (CouchDB 3.4's `chttpd_auth_lockout`).
-final class Lockout: Sendable {
-    struct Rule: Sendable {
+package final class Lockout: Sendable {
+    package struct Rule: Sendable {
         /// Whether anybody is refused.
-        var isEnforced = true
+        var isEnforced: Bool
         /// Wrong passwords until then.
-        var threshold = 5
+        var threshold: Int
         /// Seconds for which they are remembered.
-        var lifetime = 300
+        var lifetime: Int
+
+        package init(isEnforced: Bool = true, threshold: Int = 5, lifetime: Int = 300) {
+            self.isEnforced = isEnforced
+            self.threshold = threshold
+            self.lifetime = lifetime
+        }
     }
 
     private static let capacity = 10_000
+
+    package init() {}
 
     private struct Key: Hashable {
         let name: String
@@ -41,7 +49,7 @@ final class Lockout: Sendable {
     /// Counts a failure unless the pair is locked, in one step: of many at once no more get through than may.
     ///
     /// - Returns: Whether it was counted.
-    func admit(_ name: String, peer: String, now: Int, _ rule: Rule) -> Bool {
+    package func admit(_ name: String, peer: String, now: Int, _ rule: Rule) -> Bool {
         records.withLock { records in
             let key = Key(name: name, peer: peer)
             if Self.isLocked(records[key], now: now, rule) { return false }
@@ -60,7 +68,7 @@ final class Lockout: Sendable {
     }
 
     /// Takes back a failure that was counted before the outcome was known.
-    func passed(_ name: String, peer: String) {
+    package func passed(_ name: String, peer: String) {
         records.withLock { records in
             let key = Key(name: name, peer: peer)
             guard var record = records[key] else { return }

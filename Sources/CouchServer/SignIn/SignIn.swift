@@ -151,6 +151,16 @@ package final class SignIn: Sendable {
         return account
     }
 
+    /// Counts a guess that is looked at elsewhere as wrong, until ``passedGuess(_:peer:)`` takes it back.
+    ///
+    /// - Returns: Whether it may be looked at.
+    package func admitGuess(_ name: String, peer: String, now: Int) -> Bool {
+        lockout.admit(name, peer: peer, now: now, settings.limits.lockout)
+    }
+
+    /// A guess that was admitted was right, or could not be looked at.
+    package func passedGuess(_ name: String, peer: String) { lockout.passed(name, peer: peer) }
+
     /// What is known of a password without work: whose it is, or that it is nobody's.
     private func remembered(_ name: String, _ proof: [UInt8]) -> Account?? {
         if let right = proofs[name] {

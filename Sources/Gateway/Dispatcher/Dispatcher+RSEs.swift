@@ -74,8 +74,11 @@ extension Dispatcher {
 
     private static func name(_ value: JSON?) throws(GatewayRefusal) -> String {
         guard let name = value?.stringValue, !name.isEmpty else { throw .badRequest("a name is wanted") }
+        guard name.utf8.count <= longestName else { throw .badRequest("a name has at most \(longestName) bytes") }
         return name
     }
+
+    private static let longestName = 500
 
     private static func noRSE(_ name: String) -> GatewayRefusal { GatewayRefusal(404, "RSE \(name) not found") }
 }

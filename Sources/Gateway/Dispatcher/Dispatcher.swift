@@ -12,6 +12,10 @@ final class Dispatcher: Sendable {
     let users: UserDirectory
     let isPrivate: Bool
     let challenge = DigestChallenge()
+    /// Sign-ins by the client's address.
+    let signIns: RequestRate
+    /// Requests by the user's name.
+    private let requests: RequestRate
     var projects: Projects { desk.projects }
 
     init(
@@ -21,6 +25,8 @@ final class Dispatcher: Sendable {
         members = Members(pool: pool, users: users, secret: settings.secret, lifetime: settings.signIn.tokenLifetime)
         self.users = users
         isPrivate = settings.isPrivate
+        signIns = RequestRate(perSecond: settings.signIn.signInsPerClient)
+        requests = RequestRate(perSecond: settings.signIn.requestsPerUser)
     }
 
     /// Answers a request below `/dd/data/`.
@@ -52,11 +58,12 @@ final class Dispatcher: Sendable {
 
     /// Who sends a request.
     ///
-    /// - Throws: 401 when nobody says.
+    /// - Throws: 401 when nobody says, 503 for too many requests of the same user.
     func member(_ call: GatewayCall) async throws -> Members.Member {
         guard let member = try await members.member(of: call.headers) else {
             throw GatewayRefusal(401, "Token not found")
         }
+        try requests.admit(member.name, now: projects.pool.clock.now())
         return member
     }
 

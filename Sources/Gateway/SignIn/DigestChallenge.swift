@@ -7,8 +7,14 @@ import TokenPool
 /// for half a minute, from the gateway that made it.
 final class DigestChallenge: Sendable {
     private let key = SymmetricKey(size: .bits256)
-    /// Protects the challenges that were answered, with the moment from which on they are too old anyway.
-    private let answered = Mutex<[String: Double]>([:])
+    /// The challenges that were answered in this life of a challenge and in the one before: older ones are too old anyway.
+    private struct Answered {
+        var since = 0.0
+        var latest: Set<String> = []
+        var earlier: Set<String> = []
+    }
+    /// Protects which challenges were answered.
+    private let answered = Mutex(Answered())
     private static let lifetime = 30.0
 
     /// The value of `WWW-Authenticate`.
@@ -29,12 +35,17 @@ final class DigestChallenge: Sendable {
     /// Whether a nonce is ours, young, and shown for the first time.
     private func admit(_ nonce: String, now: Double) -> Bool {
         let parts = nonce.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 3, let made = Double(parts[0]), seal("\(parts[0])-\(parts[1])") == parts[2],
+        guard parts.count == 3, let made = Double(parts[0]),
+            Self.isEqual(seal("\(parts[0])-\(parts[1])"), String(parts[2])),
             now - made / 1000 < Self.lifetime
         else { return false }
         return answered.withLock { answered in
-            answered = answered.filter { $0.value > now }
-            return answered.updateValue(now + Self.lifetime, forKey: nonce) == nil
+            if now - answered.since >= Self.lifetime {
+                answered.earlier = now - answered.since < 2 * Self.lifetime ? answered.latest : []
+                answered.latest = []
+                answered.since = now
+            }
+            return !answered.earlier.contains(nonce) && answered.latest.insert(nonce).inserted
         }
     }
 
@@ -43,20 +54,26 @@ final class DigestChallenge: Sendable {
     /// - Parameters:
     ///   - uri: What the client must have signed ends with this.
     ///   - secret: Finds the MD5 of name, realm and password.
+    ///   - judge: Counts who guesses: told the name and what says whether the answer is right.
     /// - Returns: The user; `nil` when the answer is wrong.
     func user(
-        _ authorization: String, uri: String, now: Double, secret: (String) async throws -> String?
+        _ authorization: String, uri: String, now: Double, secret: (String) async throws -> String?,
+        judge: (_ name: String, _ isRight: () -> Bool) throws -> Bool
     ) async throws -> String? {
         let fields = Self.fields(authorization)
         guard let user = fields["username"], let nonce = fields["nonce"], let signed = fields["uri"],
             let response = fields["response"], let count = fields["nc"], let client = fields["cnonce"],
             fields["realm"] == Catalog.digestRealm, fields["qop"] == "auth",
-            (fields["algorithm"] ?? "MD5").uppercased() == "MD5", signed.hasSuffix(uri), admit(nonce, now: now),
-            let first = try await secret(user)
+            (fields["algorithm"] ?? "MD5").uppercased() == "MD5", signed.hasSuffix(uri), admit(nonce, now: now)
         else { return nil }
+        let first = try await secret(user)
         let second = Self.md5("GET:\(signed)")
-        let wanted = Self.md5("\(first):\(nonce):\(count):\(client):auth:\(second)")
-        return Self.isEqual(wanted, response.lowercased()) ? user : nil
+        let isRight = try judge(user) {
+            guard let first else { return false }
+            let wanted = Self.md5("\(first):\(nonce):\(count):\(client):auth:\(second)")
+            return Self.isEqual(wanted, response.lowercased())
+        }
+        return isRight ? user : nil
     }
 
     private static func md5(_ text: String) -> String { hexadecimal(Insecure.MD5.hash(data: Array(text.utf8))) }

@@ -8,7 +8,9 @@ extension Dispatcher {
     /// Answers a request below `/dd/auth/`.
     func authenticate(_ call: GatewayCall, _ page: String) async throws -> GatewayAnswer {
         switch page {
-        case "auth": return try await signIn(call)
+        case "auth":
+            try signIns.admit(call.peer, now: projects.pool.clock.now())
+            return try await signIn(call)
         case "verify":
             _ = try await member(call)
             return .text(200, "OK")
@@ -30,6 +32,7 @@ extension Dispatcher {
     }
 
     private static let failed = GatewayRefusal(401, "Authentication failed\n")
+    private static let locked = GatewayRefusal(401, "Too many wrong passwords: try again later\n")
 
     /// The body is `user:password`.
     private func password(_ call: GatewayCall) async throws -> GatewayAnswer {
@@ -42,7 +45,7 @@ extension Dispatcher {
         switch try await users.check(name, password, call.peer) {
         case .right: return granted(name)
         case .wrong: throw Self.failed
-        case .locked: throw GatewayRefusal(401, "Too many wrong passwords: try again later\n")
+        case .locked: throw Self.locked
         }
     }
 
@@ -51,8 +54,15 @@ extension Dispatcher {
         let now = Double(projects.pool.clock.now().milliseconds) / 1000
         if let header = call.headers[.authorization] {
             let server = projects.database.server
+            let guesses = users.guesses
             let user = try await challenge.user(header, uri: "/auth?method=digest", now: now) { name in
                 try await server.user(name)?["digest"]?[Catalog.digestRealm]?.stringValue
+            } judge: { name, isRight in
+                // A guess like any other.
+                guard guesses.admit(name, call.peer) else { throw Self.locked }
+                let isRight = isRight()
+                if isRight { guesses.passed(name, call.peer) }
+                return isRight
             }
             guard let user else { throw Self.failed }
             return granted(user)

@@ -26,14 +26,18 @@ package struct UserDirectory: Sendable {
 
     /// Looks at a password: name, password and the address of who gives it.
     package let check: @Sendable (_ name: String, _ password: String, _ peer: String) async throws -> Verdict
+    /// Wrong passwords of any kind, those that ``check`` sees included.
+    package let guesses: GuessCount
     /// Who has that name now; `nil` when nobody does.
     package let user: @Sendable (_ name: String) async throws -> User?
 
     package init(
         check: @escaping @Sendable (_ name: String, _ password: String, _ peer: String) async throws -> Verdict,
+        guesses: GuessCount,
         user: @escaping @Sendable (_ name: String) async throws -> User?
     ) {
         self.check = check
+        self.guesses = guesses
         self.user = user
     }
 }
@@ -44,23 +48,32 @@ extension UserDirectory {
     /// - Parameters:
     ///   - server: Signed in as a server admin.
     ///   - administrator: That admin's name, which is in no user document.
-    package static func over(_ server: Server, administrator: String) throws -> UserDirectory {
+    ///   - guesses: Counts wrong passwords here: to that server all come from the gateway's address.
+    package static func over(
+        _ server: Server, administrator: String, guesses: GuessCount
+    ) throws -> UserDirectory {
         // Asks with the password that is looked at, and with nothing else.
         var configuration = server.configuration
         configuration.credentials = nil
         let asking = try Server(configuration)
+        let checks = PasswordChecks(guesses)
         return UserDirectory(
-            check: { name, password, _ in
+            check: { name, password, peer in
                 do {
-                    _ = try await asking.request(
-                        "POST", "/_session", body: .json(["name": .string(name), "password": .string(password)]))
-                    return .right
-                } catch CouchDBError.unauthorized {
-                    return .wrong
+                    return try await checks.check(name, password, peer) {
+                        do {
+                            let pair: JSON = ["name": .string(name), "password": .string(password)]
+                            _ = try await asking.request("POST", "/_session", body: .json(pair))
+                            return true
+                        } catch CouchDBError.unauthorized {
+                            return false
+                        }
+                    }
                 } catch CouchDBError.forbidden {
                     return .locked
                 }
             },
+            guesses: guesses,
             user: { name in
                 if name == administrator { return User(name: name, roles: ["_admin"]) }
                 guard let document = try await server.user(name), document["type"] == "user" else { return nil }

@@ -97,6 +97,8 @@ extension Projects {
             .filter { project in
                 project.state.isVisible && project.state != selection.notState
                     && (selection.state.map { $0 == project.state } ?? true)
+                    // The order of views takes some names for the same.
+                    && (selection.owner.map { $0 == project.owner } ?? true)
                     && selection.attributes.allSatisfy { project.attributes[$0.name] == $0.value }
             }
             .sorted { $0.number < $1.number }

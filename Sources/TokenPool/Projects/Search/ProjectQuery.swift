@@ -11,6 +11,7 @@ import CouchDocument
 /// attributes of the same name.
 public struct ProjectQuery: Sendable {
     private let condition: QueryCondition
+    private let effort = QueryEffort()
 
     /// Reads a question.
     ///
@@ -21,8 +22,10 @@ public struct ProjectQuery: Sendable {
     }
 
     /// Whether the project fulfils it.
-    public func matches(_ project: Project) -> Bool {
-        condition.holds { name in Self.property(name, of: project) ?? project.attributes[name] }
+    ///
+    /// - Throws: ``PoolError/Code/badInput`` when regular expressions take too long, in all projects that were asked about.
+    public func matches(_ project: Project) throws -> Bool {
+        try condition.holds(effort) { name in Self.property(name, of: project) ?? project.attributes[name] }
     }
 
     private static func property(_ name: String, of project: Project) -> JSON? {
@@ -51,13 +54,13 @@ indirect enum QueryCondition: Sendable {
     case isPresent(String)
     case contains(String, JSON)
 
-    func holds(_ value: (String) -> JSON?) -> Bool {
+    func holds(_ effort: QueryEffort, _ value: (String) -> JSON?) throws -> Bool {
         switch self {
-        case .all(let parts): parts.allSatisfy { $0.holds(value) }
-        case .any(let parts): parts.contains { $0.holds(value) }
-        case .not(let part): !part.holds(value)
+        case .all(let parts): try parts.allSatisfy { try $0.holds(effort, value) }
+        case .any(let parts): try parts.contains { try $0.holds(effort, value) }
+        case .not(let part): try !part.holds(effort, value)
         case .compares(let operand, let comparison, let constant):
-            operand.holds(value) { comparison.holds($0, constant) }
+            try operand.holds(value) { try comparison.holds($0, constant, effort) }
         case .isBetween(let operand, let low, let high):
             operand.holds(value) {
                 QueryComparison.order($0, low).map { $0 >= 0 } ?? false
@@ -87,22 +90,22 @@ enum QueryOperand: Sendable {
     case count(String)
 
     /// Whether what is there fulfils a test. Nothing does when there is nothing.
-    func holds(_ value: (String) -> JSON?, _ test: (JSON) -> Bool) -> Bool {
+    func holds(_ value: (String) -> JSON?, _ test: (JSON) throws -> Bool) rethrows -> Bool {
         switch self {
-        case .value(let name): return value(name).map(test) ?? false
-        case .anyElement(let name): return value(name)?.arrayValue?.contains(where: test) ?? false
-        case .allElements(let name): return value(name)?.arrayValue?.allSatisfy(test) ?? false
+        case .value(let name): return try value(name).map(test) ?? false
+        case .anyElement(let name): return try value(name)?.arrayValue?.contains(where: test) ?? false
+        case .allElements(let name): return try value(name)?.arrayValue?.allSatisfy(test) ?? false
         case .element(let name, let index):
             guard let elements = value(name)?.arrayValue else { return false }
             // From the end when negative.
             let place = index < 0 ? elements.count + index : index
-            return elements.indices.contains(place) && test(elements[place])
-        case .member(let name, let key): return value(name)?[key].map(test) ?? false
+            return try elements.indices.contains(place) && test(elements[place])
+        case .member(let name, let key): return try value(name)?[key].map(test) ?? false
         case .count(let name):
             switch value(name) {
-            case .array(let elements)?: return test(.integer(elements.count))
-            case .string(let text)?: return test(.integer(text.count))
-            case .object(let members)?: return test(.integer(members.count))
+            case .array(let elements)?: return try test(.integer(elements.count))
+            case .string(let text)?: return try test(.integer(text.count))
+            case .object(let members)?: return try test(.integer(members.count))
             default: return false
             }
         }

@@ -1,11 +1,5 @@
 import CouchDocument
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// How a condition compares.
 enum QueryComparison: Sendable {
     case equal, notEqual, less, lessOrEqual, greater, greaterOrEqual
@@ -13,7 +7,7 @@ enum QueryComparison: Sendable {
     case matches(QueryPattern)
     case matchesNot(QueryPattern)
 
-    func holds(_ found: JSON, _ constant: JSON) -> Bool {
+    func holds(_ found: JSON, _ constant: JSON, _ effort: QueryEffort) throws -> Bool {
         switch self {
         case .equal: Self.order(found, constant) == 0
         case .notEqual: Self.order(found, constant) != 0
@@ -21,8 +15,8 @@ enum QueryComparison: Sendable {
         case .lessOrEqual: Self.order(found, constant).map { $0 <= 0 } ?? false
         case .greater: Self.order(found, constant).map { $0 > 0 } ?? false
         case .greaterOrEqual: Self.order(found, constant).map { $0 >= 0 } ?? false
-        case .matches(let pattern): found.stringValue.map(pattern.matches) ?? false
-        case .matchesNot(let pattern): found.stringValue.map { !pattern.matches($0) } ?? false
+        case .matches(let pattern): try found.stringValue.map { try pattern.matches($0, effort) } ?? false
+        case .matchesNot(let pattern): try found.stringValue.map { try !pattern.matches($0, effort) } ?? false
         }
     }
 
@@ -38,37 +32,5 @@ enum QueryComparison: Sendable {
                 nil
             }
         }
-    }
-}
-
-/// A regular expression of POSIX (extended), as the original's database has it.
-struct QueryPattern: Sendable {
-    private let text: String
-    private let ignoresCase: Bool
-
-    /// - Throws: When it is no expression.
-    init(_ text: String, ignoresCase: Bool) throws {
-        self.text = text
-        self.ignoresCase = ignoresCase
-        guard text.utf8.count <= 500, !text.utf8.contains(0), compiled({ _ in true }) != nil else {
-            throw PoolError(.badInput, "search: \"\(text)\" is no regular expression")
-        }
-    }
-
-    /// Whether a part of the text is what the expression describes.
-    func matches(_ found: String) -> Bool {
-        guard !found.utf8.contains(0) else { return false }
-        return compiled { expression in
-            withUnsafePointer(to: expression) { regexec($0, found, 0, nil, 0) == 0 }
-        } ?? false
-    }
-
-    // Compiled for each use: the compiled form is a pointer that nobody may copy.
-    private func compiled(_ use: (regex_t) -> Bool) -> Bool? {
-        var expression = regex_t()
-        let flags = REG_EXTENDED | REG_NOSUB | (ignoresCase ? REG_ICASE : 0)
-        guard regcomp(&expression, text, flags) == 0 else { return nil }
-        defer { regfree(&expression) }
-        return use(expression)
     }
 }
