@@ -27,7 +27,7 @@ final class DatabaseCore: Sendable {
     /// Protects ``Published``.
     let published: Mutex<Published>
     /// Told the sequence of each commit, on the writer's thread: it must not wait.
-    let onCommit = Mutex<(@Sendable (Int) -> Void)?>(nil)
+    let onCommit = CommitListener()
     /// What works on the files beside reads and the writer.
     private let works = DispatchGroup()
 
@@ -75,8 +75,7 @@ final class DatabaseCore: Sendable {
             if writer.touchesDesignDocuments { published.designGeneration += 1 }
         }
         signal.advance(to: writer.state.sequence)
-        let listener = onCommit.withLock { $0 }
-        listener?(writer.state.sequence)
+        onCommit.tell(writer.state.sequence)
     }
 
     /// Reads from a snapshot of its own, on a thread of the pool.

@@ -26,7 +26,7 @@ package final class StoredDatabase: Sendable {
                 folder: viewsFolder, source: DatabaseViewSource(core: core), isPartitioned: isPartitioned,
                 tasks: core.tasks, logger: logger)
             made = new
-            core.onCommit.withLock { $0 = { [weak new] in new?.didCommit($0) } }
+            core.onCommit.set { [weak new] in new?.didCommit($0) }
             return new
         }
     }
