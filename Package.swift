@@ -108,6 +108,7 @@ let package = Package(
                 "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Gateway", "GridData", "Replication",
                 "TokenPool", arguments, logging,
                 lifecycle, .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),

@@ -141,6 +141,9 @@ extension Server {
         case .feed(let stall): request.stall = stall
         }
         request.mayBeRepeated = call.repeatability == .safe
+        if let near = configuration.near, let answer = try await near.perform(request, target: call.target) {
+            return answer
+        }
         let answer = try await core.transport.perform(request)
         if configuration.logger.logLevel <= .debug {
             configuration.logger.debug(

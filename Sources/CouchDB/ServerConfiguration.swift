@@ -20,6 +20,8 @@ public struct ServerConfiguration: Sendable {
     public var retry = RetryPolicy()
     /// At most so many connections at once; further requests wait for one. A ``Database/changeFeed(_:)`` holds one.
     public var maxConnections = 64
+    /// The server itself, when it is in this process: it is asked directly, as who it takes this client for.
+    package var near: NearServer?
     /// Where to log; requests at `debug`, without secrets or bodies.
     public var logger = Logger(label: "couchdb")
 

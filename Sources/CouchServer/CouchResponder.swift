@@ -30,38 +30,15 @@ package struct CouchResponder: HTTPResponder {
             return Response(status: .badRequest, headers: [.connection: "close"], body: ResponseBody())
         }
         if let guest = service.guest, Self.isBelow(guest.prefix, request) {
-            return try await guest.respond(to: request, peer: context.channel.remoteAddress?.ipAddress ?? "local")
+            return try await guest.respond(to: request, over: context.channel)
         }
         var answer: Answer
         let origin = CrossOrigin(request.headers, settings: service.settings)
         if request.method == .options, let preflight = origin?.preflight(request.headers) {
             return response(preflight, to: request, share: nil)
         }
-        var share: Workload.Share?
-        do {
-            let taken = try service.workload.admit(isUrgent: Self.isUrgent(request))
-            share = taken
-            let call = try Call(
-                request, channel: context.channel, share: taken, largestRequest: service.settings.limits.requestSize)
-            answer = try await service.answer(call)
-        } catch let refusal as Refusal {
-            answer = Answer(refusal)
-            // What is left of a body that nobody wants is not waited for.
-            if refusal.status == 413 || share == nil { answer.headers[.connection] = "close" }
-        } catch is ClientFailure {
-            // Nobody is there any more, or nobody who speaks HTTP.
-            answer = Answer(.badRequest("the request is malformed or was cut off"))
-            answer.headers[.connection] = "close"
-        } catch is CancellationError {
-            answer = Answer(Refusal(503, "service_unavailable", "the server is stopping"))
-        } catch {
-            service.logger.error(
-                "request failed",
-                metadata: [
-                    "request": "\(request.method) \(request.head.path ?? "/")", "error": "\(error)",
-                ])
-            answer = Answer(Refusal(500, "unknown_error", "\(error)"))
-        }
+        let share: Workload.Share?
+        (answer, share) = await service.answer(request, channel: context.channel, as: nil)
         answer.headers[.server] = CouchService.serverName
         if answer.headers[.requestID] == nil {
             answer.headers[.requestID] = RequestNumber.next()
@@ -81,7 +58,7 @@ package struct CouchResponder: HTTPResponder {
     }
 
     /// What is answered also under the greatest load: signs of life, and the settings that may be its cause.
-    private static func isUrgent(_ request: Request) -> Bool {
+    fileprivate static func isUrgent(_ request: Request) -> Bool {
         let path = request.head.path ?? "/"
         return path == "/_up" || path.hasPrefix("/_node/")
     }
@@ -130,6 +107,46 @@ package struct CouchResponder: HTTPResponder {
             }
         }
         return Response(status: status, headers: answer.headers, body: body)
+    }
+}
+
+extension CouchService {
+    /// Answers a request, whatever comes of it.
+    ///
+    /// - Parameters:
+    ///   - channel: What it came over; `nil` for one of this process.
+    ///   - account: Who sends it, where that is known; else what it shows says so.
+    /// - Returns: The answer, and the request's part of the work, to be held until the answer is sent.
+    func answer(
+        _ request: Request, channel: (any Channel)?, as account: Account?
+    ) async -> (Answer, Workload.Share?) {
+        var answer: Answer
+        var share: Workload.Share?
+        do {
+            let taken = try workload.admit(isUrgent: CouchResponder.isUrgent(request))
+            share = taken
+            let call = try Call(
+                request, channel: channel, share: taken, largestRequest: settings.limits.requestSize)
+            answer = try await self.answer(call, as: account)
+        } catch let refusal as Refusal {
+            answer = Answer(refusal)
+            // What is left of a body that nobody wants is not waited for.
+            if refusal.status == 413 || share == nil { answer.headers[.connection] = "close" }
+        } catch is ClientFailure {
+            // Nobody is there any more, or nobody who speaks HTTP.
+            answer = Answer(.badRequest("the request is malformed or was cut off"))
+            answer.headers[.connection] = "close"
+        } catch is CancellationError {
+            answer = Answer(Refusal(503, "service_unavailable", "the server is stopping"))
+        } catch {
+            logger.error(
+                "request failed",
+                metadata: [
+                    "request": "\(request.method) \(request.head.path ?? "/")", "error": "\(error)",
+                ])
+            answer = Answer(Refusal(500, "unknown_error", "\(error)"))
+        }
+        return (answer, share)
     }
 }
 

@@ -83,11 +83,17 @@ package final class CouchService: Sendable {
     package func endFeeds() { feeds.end() }
 
     /// Answers a request; refusals are thrown.
-    func answer(_ call: Call) async throws -> Answer {
+    ///
+    /// - Parameter known: Who sends it; `nil` looks what the request shows.
+    func answer(_ call: Call, as known: Account? = nil) async throws -> Answer {
         var call = call
-        let (account, cookie) = try await signIn.account(of: call, now: clock())
-        call.account = account
-        if settings.limits.requiresUser && account.name == nil
+        var cookie: String?
+        if let known {
+            call.account = known
+        } else {
+            (call.account, cookie) = try await signIn.account(of: call, now: clock())
+        }
+        if settings.limits.requiresUser && call.account.name == nil
             && !Self.openPages.contains(call.path.segments.first ?? "")
         {
             throw Refusal.unauthorized("Authentication required.")

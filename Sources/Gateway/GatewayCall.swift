@@ -3,6 +3,20 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 
+/// What a request came over.
+package struct GatewayConnection: Sendable {
+    let channel: any Channel
+    /// Calls a function once the client has gone.
+    let whenClientHangsUp: @Sendable (_ act: @escaping @Sendable () -> Void) -> Void
+
+    package init(
+        _ channel: any Channel, whenClientHangsUp: @escaping @Sendable (_ act: @escaping @Sendable () -> Void) -> Void
+    ) {
+        self.channel = channel
+        self.whenClientHangsUp = whenClientHangsUp
+    }
+}
+
 /// A request as the pages of the gateway see it.
 struct GatewayCall: Sendable {
     let method: String
@@ -13,14 +27,18 @@ struct GatewayCall: Sendable {
     let headers: HTTPFields
     /// The sender's address, without port.
     let peer: String
+    private let connection: GatewayConnection
     private let request: Request
     private let load: GatewayLoad.Share
 
-    init(_ request: Request, path: String, query: Substring, peer: String, load: GatewayLoad.Share) {
+    init(
+        _ request: Request, path: String, query: Substring, over connection: GatewayConnection, load: GatewayLoad.Share
+    ) {
         self.request = request
         self.path = path
         self.query = query
-        self.peer = peer
+        self.connection = connection
+        peer = connection.channel.remoteAddress?.ipAddress ?? "local"
         self.load = load
         headers = request.headers
         method = request.method.rawValue
@@ -30,6 +48,22 @@ struct GatewayCall: Sendable {
     func allow(_ wanted: String) throws(GatewayRefusal) {
         if method != wanted, !(method == "HEAD" && wanted == "GET") {
             throw GatewayRefusal(405, "only \(wanted) is allowed here")
+        }
+    }
+
+    /// Does something that may take long, and cancels it when the client goes away.
+    ///
+    /// - Parameter isLong: Whether to look after the client at all.
+    func whileConnected<Value: Sendable>(
+        if isLong: Bool = true, _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        guard isLong else { return try await body() }
+        let work = Task { try await body() }
+        connection.whenClientHangsUp { work.cancel() }
+        return try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            work.cancel()
         }
     }
 

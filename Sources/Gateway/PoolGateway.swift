@@ -59,8 +59,11 @@ package final class PoolGateway: Sendable {
         return pool
     }
 
+    /// Sends those home who wait for a file: the server is about to stop.
+    package func endWaiting() { dispatcher.withLock { $0 }?.desk.endWaiting() }
+
     /// Answers a request below ``prefix``.
-    package func respond(to request: Request, peer: String) async throws -> Response {
+    package func respond(to request: Request, over connection: GatewayConnection) async throws -> Response {
         let target = request.head.path ?? "/"
         let end = target.firstIndex(of: "?") ?? target.endIndex
         let query = target[end...].dropFirst()
@@ -68,7 +71,7 @@ package final class PoolGateway: Sendable {
         do {
             let share = try load.admit()
             let path = try RawQuery.decoded(target[..<end].dropFirst(Self.prefix.count))
-            let call = GatewayCall(request, path: path, query: query, peer: peer, load: share)
+            let call = GatewayCall(request, path: path, query: query, over: connection, load: share)
             answer = try await self.answer(call)
         } catch let refusal as GatewayRefusal {
             answer = GatewayAnswer(refusal)
@@ -98,6 +101,8 @@ package final class PoolGateway: Sendable {
         for (prefix, pages) in [("/dd/data", dispatcher.data), ("/dd/auth", dispatcher.authenticate)]
         where call.path.hasPrefix(prefix + "/") {
             let name = String(call.path.dropFirst(prefix.count + 1))
+            // What is done in a moment stays on the connection's thread; nobody else has to wake up for it.
+            if Dispatcher.shortPages.contains(name) { return try await pages(call, name) }
             return try await withTaskExecutorPreference(globalConcurrentExecutor) { try await pages(call, name) }
         }
         throw GatewayRefusal(404, "there is no such page")

@@ -117,10 +117,10 @@ struct Daemon {
             .init(service: server), .init(service: replication), .init(service: MemoryReturn()),
         ]
         if let gateway {
-            let service = GatewayService(
-                gateway: gateway, url: opened, administrator: options.admin, password: password,
+            let opening = GatewayService(
+                gateway: gateway, url: opened, administrator: options.admin, password: password, store: service,
                 sweeps: options.janitor, logger: logger)
-            services.append(.init(service: service))
+            services.append(.init(service: opening))
         }
         if options.janitor {
             let janitor = JanitorService(

@@ -3,6 +3,7 @@ import CouchServer
 import Gateway
 import Hummingbird
 import Logging
+import NIOCore
 import ServiceLifecycle
 import Synchronization
 import TokenPool
@@ -20,6 +21,8 @@ struct GatewayService: Service {
     let url: AsyncStream<String>
     let administrator: String
     let password: String
+    /// The store, when it is in this process.
+    var store: CouchService?
     /// Whether to act on what becomes due.
     let sweeps: Bool
     let logger: Logger
@@ -33,12 +36,27 @@ struct GatewayService: Service {
         var configuration = try ServerConfiguration(url: url)
         configuration.credentials = .basic(user: administrator, password: password)
         configuration.proxy = ""
+        configuration.near = store.map { NearServer(to: $0, as: administrator) }
         let server = try Server(configuration)
         let watch = DeadlineWatch()
         let pool = gateway.open(server) { watch.note($0) }
+        defer { gateway.endWaiting() }
         if sweeps { await watch.run(pool, logger: logger) }
         // Requests that are under way still need the server; its handle ends with the last of them.
         while !Task.isCancelled { do { try await Task.sleep(for: .seconds(3600)) } catch { break } }
+    }
+}
+
+extension NearServer {
+    /// The store in this process, in the name of its admin.
+    fileprivate init(to service: CouchService, as administrator: String) {
+        self.init { question in
+            let answer = try await service.answer(
+                near: question.method, question.target, headers: question.headers, body: question.body,
+                as: administrator)
+            return Answer(
+                status: answer.status, headers: answer.headers.map { ($0.name.rawName, $0.value) }, body: answer.body)
+        }
     }
 }
 
@@ -47,8 +65,9 @@ struct GatewayPages: GuestPages {
     let gateway: PoolGateway
     var prefix: String { PoolGateway.prefix }
 
-    func respond(to request: Request, peer: String) async throws -> Response {
-        try await gateway.respond(to: request, peer: peer)
+    func respond(to request: Request, over channel: any Channel) async throws -> Response {
+        try await gateway.respond(
+            to: request, over: GatewayConnection(channel) { channel.whenClientHangsUp($0) })
     }
 }
 

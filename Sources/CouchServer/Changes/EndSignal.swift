@@ -12,10 +12,10 @@ final class EndSignal: Sendable {
     /// Protects whether it is over and who is to be told.
     private let state = Mutex(State())
 
-    /// The end of the client at the other side of a connection.
-    static func client(of channel: any Channel) -> EndSignal {
+    /// The end of the client at the other side of a connection; never where there is none.
+    static func client(of channel: (any Channel)?) -> EndSignal {
         let signal = EndSignal()
-        channel.whenClientHangsUp { [weak signal] in signal?.end() }
+        channel?.whenClientHangsUp { [weak signal] in signal?.end() }
         return signal
     }
 

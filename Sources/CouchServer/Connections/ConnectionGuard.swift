@@ -215,7 +215,7 @@ extension HTTPField.Name {
 
 extension Channel {
     /// Calls `act` once the client of this connection has closed its side; at once when it has.
-    func whenClientHangsUp(_ act: @escaping @Sendable () -> Void) {
+    package func whenClientHangsUp(_ act: @escaping @Sendable () -> Void) {
         eventLoop.execute {
             if let guardian = try? self.pipeline.syncOperations.handler(type: ConnectionGuard.self) {
                 guardian.whenHungUp(act)

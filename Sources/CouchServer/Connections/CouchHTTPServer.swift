@@ -39,7 +39,7 @@ package struct CouchHTTPServer: Service {
     ) {
         let responder = AnyResponder { request, context in
             guard CouchResponder.isBelow(guest.prefix, request) else { return Response(status: .notFound) }
-            return try await guest.respond(to: request, peer: context.channel.remoteAddress?.ipAddress ?? "local")
+            return try await guest.respond(to: request, over: context.channel)
         }
         self.init(
             responder: responder, settings: settings, onStop: {}, host: host, port: port,

@@ -89,6 +89,25 @@ package struct Answer: Sendable {
     }
 }
 
+extension Answer.Body {
+    /// The whole body, written to its end. A long one is made on the common pool.
+    func gathered() async throws -> [UInt8] {
+        switch self {
+        case .bytes(let bytes): return bytes
+        case .buffer(let buffer): return Array(buffer.readableBytesView)
+        case .stream(_, let write):
+            return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                var writer: any ResponseBodyWriter = BodyGatherer()
+                try await write(&writer)
+                guard let gatherer = writer as? BodyGatherer else {
+                    fatalError("writing does not change the writer's kind")
+                }
+                return Array(gatherer.buffer.readableBytesView)
+            }
+        }
+    }
+}
+
 /// Gathers a body in memory.
 private struct BodyGatherer: ResponseBodyWriter {
     var buffer = ByteBuffer()

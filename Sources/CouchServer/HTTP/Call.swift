@@ -15,19 +15,20 @@ package struct Call: Sendable {
     /// The sender's address, without port.
     package let peer: String
     private let request: Request
-    let channel: any Channel
+    /// What it came over; `nil` when it is from this process.
+    let channel: (any Channel)?
     /// Its part of what the server has to do.
     let share: Workload.Share
     /// Bytes; CouchDB's `max_http_request_size`.
     private let largestRequest: Int
 
-    init(_ request: Request, channel: any Channel, share: Workload.Share, largestRequest: Int) throws(Refusal) {
+    init(_ request: Request, channel: (any Channel)?, share: Workload.Share, largestRequest: Int) throws(Refusal) {
         self.request = request
         self.channel = channel
         self.share = share
         self.largestRequest = largestRequest
         headers = request.headers
-        peer = channel.remoteAddress?.ipAddress ?? "local"
+        peer = channel?.remoteAddress?.ipAddress ?? "local"
         var target = Substring(request.head.path ?? "/")
         if target.hasPrefix("http://") || target.hasPrefix("https://") {
             let afterScheme = target.dropFirst(target.hasPrefix("https") ? 8 : 7)
@@ -94,7 +95,7 @@ extension Call {
         }
         if headers[.expect]?.lowercased() == "100-continue" {
             // Written past the response writer, which Hummingbird keeps to itself.
-            try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
+            try await channel?.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
         }
         return BodyPieces(body: request.body, share: share, limit: largestRequest)
     }
