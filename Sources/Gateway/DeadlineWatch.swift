@@ -14,6 +14,8 @@ package final class DeadlineWatch: Sendable {
     /// Protects the next moment and who sleeps until then.
     private let state = Mutex(State())
     private static let period = Duration.seconds(60)
+    /// How often all active projects are counted: one whose last file was closed by a gateway that died then is found.
+    private static let countPeriod = Duration.seconds(600)
     /// Between two looks, so that what becomes due at about the same time is done together.
     private static let rest = Duration.milliseconds(100)
 
@@ -32,9 +34,16 @@ package final class DeadlineWatch: Sendable {
     /// Watches until the task is cancelled.
     package func run(_ pool: Pool, logger: Logger) async {
         var isPool = true
+        var lastCount: Timestamp?
         while !Task.isCancelled {
             var nextLook: Timestamp? = pool.clock.now() + Self.period
             do {
+                if lastCount.map({ pool.clock.now() - $0 >= Self.countPeriod }) ?? true {
+                    for number in try await Projects(pool).settleAll() {
+                        logger.info("ended a project that nobody had", metadata: ["project": "\(number)"])
+                    }
+                    lastCount = pool.clock.now()
+                }
                 let report = try await pool.sweep(horizon: Self.period * 2)
                 isPool = true
                 for failure in report.failures { logger.warning("dispatcher", metadata: ["failure": "\(failure)"]) }

@@ -60,6 +60,7 @@ public struct ClaimWindow: Sendable {
     private var skip = 0
     private var isLastEmpty = false
     private var mustPause = false
+    private var leastRows = 32
     /// Whether reads begin anywhere, so that each token of the view is as likely as another, and whether they do so now.
     private let isSpread: Bool
     private var startsAnywhere: Bool
@@ -78,7 +79,12 @@ public struct ClaimWindow: Sendable {
     public init(order: ClaimOrder = .shuffled) { self.init(order: order, spreadOver: nil) }
 
     /// A window for tokens of that kind, with nothing in it.
-    init(order: ClaimOrder, kind: String) { self.init(order: order, spreadOver: nil, kind: kind) }
+    ///
+    /// - Parameter leastRows: How many rows to read at least, for however few tokens.
+    init(order: ClaimOrder, kind: String, leastRows: Int) {
+        self.init(order: order, spreadOver: nil, kind: kind)
+        self.leastRows = leastRows
+    }
 
     /// A window with nothing in it.
     ///
@@ -123,7 +129,7 @@ public struct ClaimWindow: Sendable {
             mustPause = false
             return .pause(.milliseconds(Int.random(in: 10...50, using: &random) << barrenRounds))
         }
-        let limit = min(512, max(32, 4 * count))
+        let limit = min(512, max(leastRows, 4 * count))
         var skip = skip
         if order == .shuffled, skip == 0, lostShare > 0.25 || startsAnywhere, totalRows > limit {
             skip = Int.random(in: 0...min(totalRows - limit, Self.furthestSkip), using: &random)

@@ -164,4 +164,29 @@ struct DispatcherTests {
             }
         }
     }
+
+    @Test("our own workers wait for a file in one request, and say that they live: POST /renew")
+    func ownWorkers() async throws {
+        try await Dispatching.run { dd in
+            let (alice, dave) = (try await dd.token("alice"), try await dd.token("dave"))
+            let number = try await dd.create(["a"], token: alice)
+            let next = "/data/next_file?project_id=\(number)&cpu_site=DEFAULT&worker_id="
+            #expect(try await dd.send("GET", next + "w1&wait=60", token: alice).json["handle"]?["name"] == "a")
+            let renew = "/data/renew?project_id=\(number)&worker_id="
+            let renewed = try await dd.send("POST", renew + "w1", token: alice)
+            #expect(renewed.json == ["renewed": 1, "files": ["test:a"], "state": "active"])
+            #expect(try await dd.send("POST", renew + "w2", token: alice).json["renewed"] == 0)
+            #expect(try await dd.send("POST", renew + "w1", token: dave).status == 403)
+            #expect(try await dd.send("POST", renew + "w1").status == 401)
+            #expect(try await dd.send("GET", renew + "w1", token: alice).status == 405)
+            #expect(try await dd.send("POST", "/data/renew?project_id=\(number)", token: alice).status == 400)
+            #expect(try await dd.send("POST", "/data/renew?project_id=99&worker_id=w", token: alice).status == 404)
+            #expect(try await dd.send("GET", next + "w2&wait=soon", token: alice).status == 400)
+            async let waiting = dd.send("GET", next + "w2&wait=60", token: alice)
+            let back = "/data/release?handle_id=\(number):test:a&failed=yes&retry=yes"
+            #expect(try await dd.send("GET", back, token: alice).status == 200)
+            #expect(try await waiting.json["handle"]?["worker_id"] == "w2")
+            #expect(try await dd.send("GET", next + "w3&wait=0.01", token: alice).json["reason"] == "retry")
+        }
+    }
 }

@@ -10,11 +10,42 @@ extension Dispatcher {
         let site = query["cpu_site"].flatMap { $0.isEmpty ? nil : $0 } ?? ProximityMap.anywhere
         let request = FileDesk.Request(worker: try query.required("worker_id"), site: site) { member.worksOn($0) }
         // Ours alone: Data Dispatcher's clients sleep and ask again.
-        let wait = query["wait"].flatMap { Int($0) }.map { Duration.seconds(min(max($0, 0), 60)) } ?? .zero
-        switch try await desk.reserve(number, request, waiting: wait) {
+        let wait = try Self.wait(query["wait"])
+        let answer = try await call.whileConnected(if: wait > .zero) { [desk] in
+            try await desk.reserve(number, request, waiting: wait)
+        }
+        switch answer {
         case .reserved(let reservation): return .json(Self.json(reservation))
         case .nothing: return .json(["handle": nil, "reason": "retry", "retry": true])
         case .over: return .json(["handle": nil, "reason": "project inactive", "retry": false])
+        case .refused: throw GatewayRefusal(403, "Not authorized")
+        case .missing: throw Self.noProject
+        }
+    }
+
+    /// Seconds to wait for a file, 300 at most; not said, none.
+    private static func wait(_ text: String?) throws(GatewayRefusal) -> Duration {
+        guard let text, !text.isEmpty else { return .zero }
+        guard let seconds = Double(text), seconds >= 0, seconds < 1e9 else {
+            throw .badRequest("wait is a number of seconds, not \"\(text)\"")
+        }
+        return .milliseconds(Int(min(seconds, 300) * 1000))
+    }
+
+    /// Ours alone: a worker says that it lives, and has its files for the project's time-out from now on.
+    func renew(_ call: GatewayCall) async throws -> GatewayAnswer {
+        try call.allow("POST")
+        let member = try await member(call)
+        let query = try RawQuery(call.query, ["project_id", "worker_id"])
+        let number = try Self.number(try query.required("project_id"))
+        let worker = try query.required("worker_id")
+        switch try await desk.renew(number, worker: worker, isAllowed: { member.worksOn($0) }) {
+        case .renewed(let renewal):
+            return .json([
+                "renewed": .integer(renewal.files.count),
+                "files": .array(renewal.files.map { .string("\($0.namespace):\($0.name)") }),
+                "state": .string(renewal.project.state.rawValue),
+            ])
         case .refused: throw GatewayRefusal(403, "Not authorized")
         case .missing: throw Self.noProject
         }

@@ -29,6 +29,9 @@ final class Dispatcher: Sendable {
         requests = RequestRate(perSecond: settings.signIn.requestsPerUser)
     }
 
+    /// Pages that take no time to speak of.
+    static let shortPages: Set<String> = ["version", "probe", "next_file", "release", "renew", "get_rse"]
+
     /// Answers a request below `/dd/data/`.
     func data(_ call: GatewayCall, _ page: String) async throws -> GatewayAnswer {
         switch page {
@@ -46,6 +49,7 @@ final class Dispatcher: Sendable {
         case "handles": return try await listHandles(call)
         case "next_file": return try await nextFile(call)
         case "release": return try await release(call)
+        case "renew": return try await renew(call)
         case "rses": return try await listRSEs(call)
         case "get_rse": return try await showRSE(call)
         case "set_rse_availability": return try await setAvailability(call)

@@ -66,16 +66,24 @@ struct FileChooser: Sendable {
     private var replicas: [String: FileReplicas] = [:]
     /// What was claimed by us, which may stand in other windows still.
     private var taken: [String: Taken] = [:]
+    private var prunedAt: Timestamp?
 
     /// After so long the queues are read anew, so that a nearer or less tried file is seen.
     private static let lifetime = Duration.seconds(2)
     private static let memory = Duration.seconds(10)
+    /// Rows that are read at a time: a read costs the view all writes since the one before, however many rows it is for.
+    private static let emptyWindow = ClaimWindow(order: .asViewed, kind: "file", leastRows: 256)
 
     /// Begins a claim.
     mutating func begin(now: Timestamp) {
         if let readAt, now - readAt > Self.lifetime { forget() }
         isFresh = false
-        taken = taken.filter { now - $0.value.at < Self.memory }
+        if let prunedAt, now - prunedAt < Self.memory {
+            // Looked through now and then only: it may be long.
+        } else {
+            taken = taken.filter { now - $0.value.at < Self.memory }
+            prunedAt = now
+        }
         for queue in Array(windows.keys) { windows[queue]?.begin(now: now) }
     }
 
@@ -89,7 +97,7 @@ struct FileChooser: Sendable {
     mutating func next(_ count: Int, at site: SiteView, using random: inout some RandomNumberGenerator) -> Step {
         while true {
             guard let queue = best(at: site) else { return isFresh ? .nothing : .readQueues }
-            var window = windows[queue] ?? ClaimWindow(order: .asViewed, kind: "file")
+            var window = windows.removeValue(forKey: queue) ?? Self.emptyWindow
             let step = window.next(count, using: &random)
             windows[queue] = window
             switch step {
@@ -150,11 +158,13 @@ struct FileChooser: Sendable {
         asked: ClaimWindow.Read, at site: SiteView, now: Timestamp, using random: inout some RandomNumberGenerator
     ) {
         replicas.merge(found) { $1 }
-        // What nobody can read is no row: else it would come again with every read.
+        // What nobody can read is no row: else it would come again with every read. Nor is what went on to another queue
+        // since the view was brought up to date.
         let usable = rows.map { key, file in
-            (key: key, token: file.flatMap { canRead($0, at: site) ? $0.token : nil })
+            let isUsable = file.map { $0.attempts == queue.attempts && canRead($0, at: site) } ?? false
+            return (key: key, token: isUsable ? file?.token : nil)
         }
-        windows[queue, default: ClaimWindow(order: .asViewed, kind: "file")]
+        windows[queue, default: Self.emptyWindow]
             .fill(usable, asked: asked, totalRows: nil, now: now, using: &random)
     }
 

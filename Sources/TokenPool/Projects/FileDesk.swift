@@ -64,7 +64,7 @@ public final class FileDesk: Sendable {
     /// - Parameter note: Hears when something becomes due: the end of a reservation, the idle time of a project.
     public init(_ projects: Projects, note: @escaping @Sendable (Timestamp) -> Void = { _ in }) {
         self.projects = projects
-        let reservations = Reservations(projects: projects, note: note)
+        let reservations = Reservations(projects: projects, note: note) { [bells] in bells.ring($0) }
         self.reservations = reservations
         reserving = Gatherer(limit: 256) { await reservations.serve($0, $1) }
         releasing = Gatherer(limit: 256) { number, calls in
@@ -85,16 +85,24 @@ public final class FileDesk: Sendable {
     /// read there. No two workers get the same one.
     ///
     /// - Parameter wait: When there is none now, how long to wait for one. What happens in this process is noticed at once,
-    ///   what others do within a second.
+    ///   what others do within a second. A task that is cancelled meanwhile gets none.
     public func reserve(_ number: Int, _ request: Request, waiting wait: Duration = .zero) async throws -> Answer {
+        guard wait > .zero else { return try await reserving.perform(request, for: number) }
         let end = projects.now + wait
+        let name = bells.listen(for: number)
+        defer { bells.forget(name, of: number) }
         while true {
-            let answer = try await reserving.perform(request, for: number)
+            try Task.checkCancellation()
+            // Not by this task: whoever goes away while a file is reserved for others must not disturb that.
+            let answer = try await reserving.perform(request, for: number, here: false)
             let left = end - projects.now
-            guard case .nothing = answer, left > .zero else { return answer }
-            await bells.wait(for: number, atMost: min(left, .seconds(1)))
+            guard case .nothing = answer, left > .zero, !bells.isOver else { return answer }
+            await bells.wait(name, for: number, atMost: min(left, .seconds(1)))
         }
     }
+
+    /// Ends all waiting, for good: who waits is told that there is no file now.
+    public func endWaiting() { bells.end() }
 
     /// Makes a project; see ``Projects/create(_:owner:number:)``.
     public func create(

@@ -6,14 +6,40 @@ extension Projects {
     /// sees that it was.
     ///
     /// - Parameter known: The project as it was before the change; `nil` reads it.
-    /// - Returns: The project afterwards; `nil` when there is none.
+    /// - Returns: The project afterwards, `nil` when there is none, and how its files were counted.
     @discardableResult
-    public func settle(_ number: Int, known: Project? = nil) async throws -> Project? {
-        try await change(number, known: known) { project in
+    public func settle(_ number: Int, known: Project? = nil) async throws -> (project: Project?, counts: FileCounts) {
+        var counts: FileCounts?
+        let project = try await change(number, known: known) { project in
             // Counted after the project was read: whoever opens a file again writes the project afterwards, so that one of
             // the two writes is lost.
-            guard project.state == .active else { return false }
-            return project.end(try await counts(of: number), at: now)
+            let counted = try await self.counts(of: number)
+            counts = counted
+            return project.end(counted, at: now)
+        }
+        return (project, counts ?? FileCounts())
+    }
+
+    /// Ends all projects that nobody ended when their last file came to its end, because whoever should have was no more.
+    ///
+    /// A look at each active project: for when a server starts, and now and then.
+    ///
+    /// - Returns: The numbers of those that ended now.
+    public func settleAll() async throws -> [Int] {
+        var ended: [Int] = []
+        var query = ViewQuery(startKey: ["", "active"], endKey: ["", "active", [:]])
+        query.reduce = false
+        query.limit = Self.batchSize
+        while true {
+            let rows = try await view(.projects, query).rows
+            for number in rows.compactMap({ $0.key[2]?.intValue }) {
+                let counts = try await counts(of: number)
+                guard counts.total > 0, counts.open == 0 else { continue }
+                if let project = try await settle(number).project, project.state != .active { ended.append(number) }
+            }
+            guard rows.count == Self.batchSize, let last = rows.last, let id = last.id else { return ended }
+            query.startKey = last.key
+            query.startKeyDocumentID = id + "\u{0}"
         }
     }
 

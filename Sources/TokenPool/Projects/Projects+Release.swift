@@ -42,59 +42,62 @@ extension FileDesk {
 }
 
 extension Projects {
-    /// Gives files of a project back: reads them together, writes them together, and counts once.
+    /// Gives files of a project back: reads them together and writes them together.
     ///
-    /// - Parameters:
-    ///   - known: The project as it was a moment ago; `nil` reads it.
-    ///   - held: Who had files a moment ago; others are looked up. What has changed since is found out by the write.
+    /// - Parameter held: Who had files a moment ago; others are looked up. What has changed since is found out by the write,
+    ///   and looked up then.
     func release(
-        _ calls: [ReleaseCall], in number: Int, known: Project? = nil, held: [DID: ClaimedToken] = [:], now: Timestamp
-    ) async throws -> [ReleaseAnswer] {
-        let found = if let known { known } else { try await self.project(number) }
-        guard let project = found else { return calls.map { _ in .missing } }
-        var answers = [ReleaseAnswer](repeating: .notReserved, count: calls.count)
-        let unknown = calls.map(\.did).filter { held[$0] == nil }
-        var current = held
-        for (did, file) in zip(unknown, try await files(unknown, of: number)) { current[did] = file?.claim }
-        var claims: [(index: Int, claim: ClaimedToken)] = []
-        var taken: Set<DID> = []
+        _ calls: [ReleaseCall], in project: Project, held: [DID: ClaimedToken], now: Timestamp
+    ) async throws -> [Result<ReleaseAnswer, any Error>] {
+        var answers = [Result<ReleaseAnswer, any Error>](repeating: .success(.notReserved), count: calls.count)
+        var open: [Int] = []
         for (index, call) in calls.enumerated() {
-            if try await !call.isAllowed(project) {
-                answers[index] = .refused
-            } else if let claim = current[call.did] {
+            if try await call.isAllowed(project) { open.append(index) } else { answers[index] = .success(.refused) }
+        }
+        var known = held
+        for _ in 0..<2 where !open.isEmpty {
+            let unknown = open.map { calls[$0].did }.filter { known[$0] == nil }
+            if !unknown.isEmpty {
+                for (did, file) in zip(unknown, try await files(unknown, of: project.number)) {
+                    known[did] = file?.claim
+                }
+            }
+            var claims: [(index: Int, claim: ClaimedToken)] = []
+            var taken: Set<DID> = []
+            for index in open {
+                let call = calls[index]
+                guard let claim = known[call.did] else { continue }
                 if let worker = call.worker, worker != claim.lease.worker {
-                    answers[index] = .wrongWorker
+                    answers[index] = .success(.wrongWorker)
                 } else if taken.insert(call.did).inserted {
                     claims.append((index, claim))
                 }
             }
+            open = []
+            for ((index, claim), outcome) in zip(claims, try await write(claims, calls, now)) {
+                switch outcome {
+                case .success(.saved(let token)):
+                    if let file = Project.FileHandle(token) { answers[index] = .success(.released(file)) }
+                case .success(.superseded):
+                    // What was known of it was old, and somebody else may have it: who that is stands in the document.
+                    if held[calls[index].did]?.lease == claim.lease { open.append(index) }
+                case .failure(let error): answers[index] = .failure(error)
+                }
+            }
+            for index in open { known[calls[index].did] = nil }
         }
-        guard !claims.isEmpty else { return answers }
+        return answers
+    }
+
+    private func write(
+        _ claims: [(index: Int, claim: ClaimedToken)], _ calls: [ReleaseCall], _ now: Timestamp
+    ) async throws -> [Result<SaveOutcome, any Error>] {
+        guard !claims.isEmpty else { return [] }
         let results = Dictionary(claims.map { ($0.claim.lease.id, calls[$0.index].result) }, uniquingKeysWith: { $1 })
-        let outcomes = try await pool.write(claims.map(\.claim)) { claim, token in
+        return try await pool.write(claims.map(\.claim)) { claim, token in
             guard let result = results[claim.lease.id], var file = Project.FileHandle(token) else { return }
             file.release(result, at: now)
             token = file.token
-        }
-        var failure: (any Error)?
-        for ((index, _), (outcome, _)) in zip(claims, outcomes) {
-            switch outcome {
-            case .success(.saved(let token)):
-                if let file = Project.FileHandle(token) { answers[index] = .released(file) }
-            case .success(.superseded): break
-            case .failure(let error): failure = error
-            }
-        }
-        if project.state == .abandoned { _ = try await activate(number) }
-        if outcomes.contains(where: { $0.outcome.isSaved }) {
-            // One that was not active may be by now.
-            try await settle(number, known: project.state == .active ? project : nil)
-        }
-        if let failure { throw failure }
-        return answers
+        }.map(\.outcome)
     }
-}
-
-extension Result<SaveOutcome, any Error> {
-    fileprivate var isSaved: Bool { if case .success(.saved) = self { true } else { false } }
 }

@@ -4,33 +4,47 @@ import Synchronization
 
 /// Serves the reservations of a ``FileDesk``: one batch of a project at a time.
 final class Reservations: Sendable {
-    private let projects: Projects
+    let projects: Projects
     let note: @Sendable (Timestamp) -> Void
+    /// Hears of a project that came to its end when nobody asked.
+    let ended: @Sendable (Int) -> Void
 
-    private struct Known {
+    struct Known {
         var project: Project
         var readAt: Timestamp
     }
-    private struct Memory {
+    struct Memory {
         var projects: [Int: Known] = [:]
         var choosers: [Int: FileChooser] = [:]
         var sites: (Sites, readAt: Timestamp)?
         /// What was reserved here and not given back here, by document id.
         var held: [String: ClaimedToken] = [:]
+        /// What is known of how many files of a project are open.
+        var open: [Int: OpenFiles] = [:]
+        /// Projects that will be counted in a moment.
+        var expected: Set<Int> = []
     }
     /// Protects what was read, which batches of several projects look up and replace.
-    private let memory = Mutex(Memory())
+    let memory = Mutex(Memory())
     /// What others change is seen after so long; what this process changes, at once.
     private static let lifetime = Duration.seconds(1)
-    private static let capacity = 2000
+    static let capacity = 2000
     private static let mostHeld = 20_000
 
-    init(projects: Projects, note: @escaping @Sendable (Timestamp) -> Void) {
+    init(
+        projects: Projects, note: @escaping @Sendable (Timestamp) -> Void, ended: @escaping @Sendable (Int) -> Void
+    ) {
         self.projects = projects
         self.note = note
+        self.ended = ended
     }
 
-    func forget(_ number: Int) { memory.withLock { $0.projects[number] = nil } }
+    func forget(_ number: Int) {
+        memory.withLock { memory in
+            memory.projects[number] = nil
+            memory.open[number]?.left = nil
+        }
+    }
     func forgetSites() { memory.withLock { $0.sites = nil } }
 
     /// Answers requests for files of a project, in their order.
@@ -63,7 +77,8 @@ final class Reservations: Sendable {
             return
         }
         let sites = try await sites(now: projects.now)
-        var chooser = memory.withLock { $0.choosers[number] } ?? FileChooser()
+        // Taken out and not copied: this batch alone has it.
+        var chooser = memory.withLock { $0.choosers.removeValue(forKey: number) } ?? FileChooser()
         defer { keep(chooser, of: number) }
         for (site, indices) in Dictionary(grouping: open, by: { requests[$0].site }) {
             let workers = indices.sorted().map { (index: $0, name: requests[$0].worker) }
@@ -74,12 +89,7 @@ final class Reservations: Sendable {
         let rest = open.filter { answers[$0] == nil }
         guard !rest.isEmpty else { return }
         // Nothing to reserve: because others have the rest, or because there is no rest.
-        var isOver = false
-        let counts = try await projects.counts(of: number)
-        if counts.open == 0 {
-            isOver = true
-            if counts.total > 0, let settled = try await projects.settle(number) { remember(settled) }
-        }
+        let isOver = try await settle(number, known: project).counts.open == 0
         for index in rest { answers[index] = .success(isOver ? .over : .nothing) }
     }
 
@@ -161,7 +171,7 @@ final class Reservations: Sendable {
 extension Reservations {
     /// Gives files of a project back, in the order of the calls.
     func release(_ calls: [ReleaseCall], in number: Int) async throws -> [ReleaseAnswer] {
-        let project = try await project(number)
+        guard let project = try await project(number) else { return calls.map { _ in .missing } }
         let held = memory.withLock { memory in
             var held: [DID: ClaimedToken] = [:]
             for call in calls {
@@ -169,18 +179,29 @@ extension Reservations {
             }
             return held
         }
-        let answers = try await projects.release(calls, in: number, known: project, held: held, now: projects.now)
+        let answers = try await projects.release(calls, in: project, held: held, now: projects.now)
+        var released = 0
+        var closed = 0
         for (call, answer) in zip(calls, answers) {
             switch answer {
-            case .released, .notReserved, .missing: break
+            case .success(.released(let file)):
+                released += 1
+                if !file.state.isOpen { closed += 1 }
+            case .success(.notReserved), .success(.missing): break
             // Still reserved: by who had it.
-            case .wrongWorker, .refused: if let claim = held[call.did] { hold([claim]) }
+            case .success(.wrongWorker), .success(.refused), .failure: if let claim = held[call.did] { hold([claim]) }
             }
         }
-        return answers
+        if released > 0, project.state == .abandoned, let active = try await projects.activate(number) {
+            remember(active)
+            if let idleAt = active.idleAt { note(idleAt) }
+        }
+        if closed > 0 { try await noteClosed(closed, in: project) }
+        return try answers.map { try $0.get() }
     }
 
-    private func hold(_ claims: [ClaimedToken]) {
+    /// Remembers who has which file.
+    func hold(_ claims: [ClaimedToken]) {
         memory.withLock { memory in
             // What is forgotten is looked up when it comes back.
             if memory.held.count + claims.count > Self.mostHeld { memory.held = [:] }
@@ -204,7 +225,7 @@ extension Reservations {
         return project
     }
 
-    private func remember(_ project: Project) {
+    func remember(_ project: Project) {
         let now = projects.now
         memory.withLock { memory in
             if memory.projects.count >= Self.capacity { memory.projects = [:] }
@@ -215,7 +236,7 @@ extension Reservations {
     private func keep(_ chooser: FileChooser, of number: Int) {
         memory.withLock { memory in
             // What is forgotten is read again.
-            if memory.choosers.count >= Self.capacity, memory.choosers[number] == nil { memory.choosers = [:] }
+            if memory.choosers.count >= Self.capacity { memory.choosers = [:] }
             memory.choosers[number] = chooser
         }
     }

@@ -221,4 +221,63 @@ struct DispatchTests {
             #expect(try await projects.project(number)?.state == .cancelled)
         }
     }
+
+    @Test("a worker that says it lives keeps its files for the time-out from then on; one that does not, does not")
+    func renew() async throws {
+        try await withProjects { projects, clock in
+            try await projects.place(["a", "b", "c"], at: "NEAR")
+            let desk = FileDesk(projects)
+            let draft = ProjectDraft(files: files("a", "b", "c"), workerTimeout: .seconds(10))
+            let number = try await desk.create(draft, owner: "alice").project.number
+            for worker in ["w1", "w1", "w2"] { _ = try await desk.next(number, worker: worker) }
+            clock.advance(.seconds(9))
+            guard case .renewed(let renewal) = try await desk.renew(number, worker: "w1") else {
+                Issue.record("it was not renewed")
+                return
+            }
+            #expect(renewal.files.map(\.name) == ["a", "b"])
+            clock.advance(.seconds(9))
+            #expect(try await projects.pool.sweep().returned == ["file_\(number)_test:c"])
+            guard case .renewed(let nothing) = try await desk.renew(number, worker: "w2") else {
+                Issue.record("who has nothing is no stranger")
+                return
+            }
+            #expect(nothing.files.isEmpty)
+            guard case .released = try await desk.release(did("a"), of: number, as: .done, worker: "w1") else {
+                Issue.record("what was renewed can not be given back")
+                return
+            }
+            clock.advance(.seconds(1))
+            #expect(try await projects.pool.sweep().returned == ["file_\(number)_test:b"])
+            guard case .missing = try await desk.renew(999, worker: "w1"),
+                case .refused = try await desk.renew(number, worker: "w1", isAllowed: { _ in false })
+            else {
+                Issue.record("what is not there or not allowed was renewed")
+                return
+            }
+        }
+    }
+
+    @Test("who waits and goes away gets nothing; when waiting ends for all, they hear that there is nothing")
+    func leaving() async throws {
+        try await withProjects { projects, _ in
+            try await projects.place(["a"], at: "NEAR")
+            let desk = FileDesk(projects)
+            let number = try await desk.create(ProjectDraft(files: files("a")), owner: "alice").project.number
+            #expect(try await desk.next(number) == "a")
+            let gone = Task {
+                try await desk.reserve(
+                    number, FileDesk.Request(worker: "gone", site: "DEFAULT"), waiting: .seconds(600))
+            }
+            gone.cancel()
+            await #expect(throws: CancellationError.self) { try await gone.value }
+            async let waiting = desk.reserve(
+                number, FileDesk.Request(worker: "w2", site: "DEFAULT"), waiting: .seconds(600))
+            desk.endWaiting()
+            guard case .nothing = try await waiting else {
+                Issue.record("there was nothing to give")
+                return
+            }
+        }
+    }
 }
