@@ -115,7 +115,7 @@ let package = Package(
 
         // Tests: a room each, and whole journeys against a real server on a real port.
         .target(
-            name: "TestSupport", dependencies: ["CouchDB", "CouchDocument", "TokenPoolDaemon"],
+            name: "TestSupport", dependencies: ["CouchDB", "CouchDocument", "CSpawn", "TokenPoolDaemon"],
             path: "Tests/TestSupport",
             swiftSettings: strict),
         .target(

@@ -6,8 +6,8 @@
 #include <spawn.h>
 
 int tokenpool_spawn(
-    pid_t *pid, const char *program, char *const *arguments, char *const *environment, const char *folder, int output,
-    int errors)
+    pid_t *pid, const char *program, char *const *arguments, char *const *environment, const char *folder, int input,
+    int output, int errors)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -21,7 +21,9 @@ int tokenpool_spawn(
     }
     sigemptyset(&none);
     sigfillset(&all);
-    if (!(error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0))
+    error = input < 0 ? posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+                      : posix_spawn_file_actions_adddup2(&actions, input, 0);
+    if (!error
         && !(error = posix_spawn_file_actions_adddup2(&actions, output, 1))
         && !(error = posix_spawn_file_actions_adddup2(&actions, errors, 2))
         && !(error = posix_spawn_file_actions_addclosefrom_np(&actions, 3))

@@ -103,7 +103,7 @@ final class ChildProcess: Sendable {
         let number = withCStrings(spec.arguments) { arguments in
             withCStrings(spec.environment) { environment in
                 SpawnGate.starting {
-                    tokenpool_spawn(&pid, program, arguments, environment, spec.folder, spec.output, spec.errors)
+                    tokenpool_spawn(&pid, program, arguments, environment, spec.folder, -1, spec.output, spec.errors)
                 }
             }
         }

@@ -42,37 +42,9 @@ enum Program {
 
 /// A program that was started; what it says goes to files, so that nothing waits for a reader.
 final class RunningProgram: Sendable {
-    let pid: pid_t
     private let name: String
     private let base: String
-    private let ending: Ending
-
-    /// The exit status, once there is one, and who waits for it.
-    private final class Ending: Sendable {
-        /// Protects the status and the waiting.
-        private let state = Mutex<(status: Int32?, waiting: [CheckedContinuation<Int32, Never>])>((nil, []))
-
-        func finish(_ status: Int32) {
-            let waiting = state.withLock { state in
-                state.status = status
-                defer { state.waiting = [] }
-                return state.waiting
-            }
-            for continuation in waiting { continuation.resume(returning: status) }
-        }
-
-        var status: Int32? { state.withLock(\.status) }
-
-        func wait() async -> Int32 {
-            await withCheckedContinuation { continuation in
-                let status = state.withLock { state -> Int32? in
-                    if state.status == nil { state.waiting.append(continuation) }
-                    return state.status
-                }
-                if let status { continuation.resume(returning: status) }
-            }
-        }
-    }
+    private let process: ChildProcess
 
     fileprivate init(
         _ path: String, _ arguments: [String], environment: [String: String], folder: String, input: String
@@ -82,25 +54,20 @@ final class RunningProgram: Sendable {
         name = ([(path as NSString).lastPathComponent] + arguments).joined(separator: " ")
         base = "\(folder)/.program-\(UUID().uuidString)"
         try Data(input.utf8).write(to: URL(fileURLWithPath: base + ".in"))
-        for end in [".out", ".err"] { try Data().write(to: URL(fileURLWithPath: base + end)) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.environment = environment
-        process.currentDirectoryURL = URL(fileURLWithPath: folder)
-        process.standardInput = FileHandle(forReadingAtPath: base + ".in")
-        process.standardOutput = FileHandle(forWritingAtPath: base + ".out")
-        process.standardError = FileHandle(forWritingAtPath: base + ".err")
-        let ending = Ending()
-        self.ending = ending
-        process.terminationHandler = { process in
-            let died = process.terminationReason == .uncaughtSignal
-            ending.finish(died ? 128 + process.terminationStatus : process.terminationStatus)
+        let streams = [
+            open(base + ".in", O_RDONLY | O_CLOEXEC), open(base + ".out", O_WRONLY | O_CREAT | O_CLOEXEC, 0o644),
+            open(base + ".err", O_WRONLY | O_CREAT | O_CLOEXEC, 0o644),
+        ]
+        defer { for stream in streams where stream >= 0 { close(stream) } }
+        guard streams.allSatisfy({ $0 >= 0 }) else {
+            throw Program.Failure(description: "no files for \(name) in \(folder): \(String(cString: strerror(errno)))")
         }
-        try withoutBlockedSignals { try process.run() }
-        pid = process.processIdentifier
+        process = try ChildProcess(
+            path, arguments, environment: environment, folder: folder, input: streams[0], output: streams[1],
+            errors: streams[2])
     }
 
+    var pid: pid_t { process.pid }
     /// What it said on stdout so far.
     var output: String { text(".out") }
     /// What it said on stderr so far.
@@ -110,10 +77,10 @@ final class RunningProgram: Sendable {
         String(decoding: FileManager.default.contents(atPath: base + end) ?? Data(), as: UTF8.self)
     }
 
-    var hasEnded: Bool { ending.status != nil }
+    var hasEnded: Bool { process.hasEnded }
 
     /// Sends a signal unless it has ended.
-    func signal(_ number: Int32) { if !hasEnded { kill(pid, number) } }
+    func signal(_ number: Int32) { process.signal(number) }
 
     /// Waits for the end. 128 + n stands for a death by signal n.
     func end(within limit: Duration = .seconds(60)) async throws -> Program.Result {
@@ -123,7 +90,7 @@ final class RunningProgram: Sendable {
             isLate.withLock { $0 = true }
             signal(SIGKILL)
         }
-        let status = await ending.wait()
+        let status = await process.end()
         alarm.cancel()
         let result = Program.Result(status: status, output: text(".out"), errors: text(".err"))
         if isLate.withLock({ $0 }) {

@@ -6,6 +6,9 @@ import Synchronization
     import Darwin
 #endif
 
+/// Servers that tests start must not hold the connections of peers: their ends would not be seen.
+private let closeOnExec = Int32(SOCK_CLOEXEC.rawValue)
+
 /// A server that does exactly what a script says, for faults that no real server shows on demand. It speaks just enough
 /// HTTP to read a request; the answer is the script's bytes.
 package final class ScriptedPeer: Sendable {
@@ -16,7 +19,7 @@ package final class ScriptedPeer: Sendable {
 
     /// Runs the script for every connection, on a thread of its own each.
     package init(_ script: @escaping @Sendable (PeerConnection) -> Void) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | closeOnExec, 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
@@ -34,7 +37,7 @@ package final class ScriptedPeer: Sendable {
 
     /// The same on a unix socket.
     package init(unixSocket path: String, _ script: @escaping @Sendable (PeerConnection) -> Void) {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | closeOnExec, 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -66,6 +69,7 @@ package final class ScriptedPeer: Sendable {
                     close(listener)
                     return
                 }
+                _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
                 number += 1
                 let connection = PeerConnection(descriptor, number: number)
                 startThread { script(connection) }
@@ -124,7 +128,7 @@ package final class PeerConnection: Sendable {
 
     /// A connection to somebody who listens on this machine; `nil` when nobody does.
     package init?(toPort port: Int, number: Int = 1) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | closeOnExec, 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian

@@ -30,7 +30,7 @@ final class ServerProcess: Sendable {
         """
 
     private struct Running {
-        let shell: ChildProcess
+        let shell: AudibleProcess
         let pid: pid_t
     }
     private struct State {
@@ -85,7 +85,7 @@ final class ServerProcess: Sendable {
 
     /// Starts the server and waits for its ready line; answers the port.
     func launch(port: Int) async throws -> Int {
-        let shell = try ChildProcess(
+        let shell = try AudibleProcess(
             "/bin/sh",
             [
                 "-c", Self.supervisor, try Self.program(), "--data", folder + "/data", "--port", String(port),
@@ -140,7 +140,7 @@ final class ServerProcess: Sendable {
 
     /// Runs the program to its end.
     static func run(_ arguments: [String]) async throws -> (status: Int32, text: String) {
-        let process = try ChildProcess(try program(), arguments, listeningTo: .errors)
+        let process = try AudibleProcess(try program(), arguments, listeningTo: .errors)
         let text = await withCheckedContinuation { continuation in
             Thread.detachNewThread {
                 let data = process.output.readDataToEndOfFile()

@@ -88,13 +88,13 @@ public final class WebDAVServer: Sendable {
     /// Where the files lie.
     public let folder: String
     // Its input closes when this goes, and then it ends.
-    private let process: ChildProcess
+    private let process: AudibleProcess
 
     /// Starts one over a new folder.
     public init() throws {
         folder = FileManager.default.temporaryDirectory.path + "/webdav-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        process = try ChildProcess("/usr/bin/env", ["python3", "-c", Self.script, folder], listeningTo: .output)
+        process = try AudibleProcess("/usr/bin/env", ["python3", "-c", Self.script, folder], listeningTo: .output)
         let line = String(decoding: process.output.availableData, as: UTF8.self)
         guard let port = Int(line.trimmingCharacters(in: .newlines)) else {
             throw TestServerError(description: "the WebDAV server did not start: \(line)")

@@ -4,11 +4,11 @@
 
 #include <sys/types.h>
 
-/// Starts a program in a session of its own, with default signals, standard input from /dev/null, standard output and
-/// error to these descriptors, and no other descriptor. Answers 0 or an error number.
+/// Starts a program in a session of its own, with default signals, standard input, output and error from and to these
+/// descriptors, and no other descriptor. An input of -1 stands for /dev/null. Answers 0 or an error number.
 int tokenpool_spawn(
-    pid_t *pid, const char *program, char *const *arguments, char *const *environment, const char *folder, int output,
-    int errors);
+    pid_t *pid, const char *program, char *const *arguments, char *const *environment, const char *folder, int input,
+    int output, int errors);
 
 /// Gives a file's space between two places back; the file keeps its length. Answers 0 or -1.
 int tokenpool_punch_hole(int descriptor, off_t start, off_t length);
