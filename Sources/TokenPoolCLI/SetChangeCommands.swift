@@ -108,6 +108,13 @@ struct SetArchiveCommand: AsyncParsableCommand {
 
     @OptionGroup var options: GlobalOptions
 
+    func validate() throws {
+        // Else it would be a folder of that name.
+        for end in [".tar", ".tar.xz", ".tar.zst", ".tar.bz2", ".zip"] where folder?.hasSuffix(end) == true {
+            throw ValidationError("an archive in one file ends in .tar.gz, not in \(end)")
+        }
+    }
+
     func run() async throws {
         let sets = try options.tokenSets()
         let target = folder ?? set.name.replacing("/", with: "_") + ".tar.gz"

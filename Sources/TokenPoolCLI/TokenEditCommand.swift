@@ -41,7 +41,8 @@ struct TokenEditCommand: AsyncParsableCommand {
 
     private func editText(_ pool: Pool) async throws -> Token {
         let token = try await pool.token(id)
-        let path = FileManager.default.temporaryDirectory.appending(path: "tokenpool-\(UUID().uuidString).json").path()
+        let path = FileManager.default.temporaryDirectory.appending(path: "tokenpool-\(UUID().uuidString).json")
+            .path(percentEncoded: false)
         try Data((JSON.object(token.document.fields).prettyPrinted() + "\n").utf8).write(to: URL(filePath: path))
         defer { unlink(path) }
         chmod(path, 0o600)

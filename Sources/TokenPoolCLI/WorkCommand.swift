@@ -144,6 +144,13 @@ struct WorkCommand: AsyncParsableCommand {
             throw error
         }
         await progress.end()
+        try await refuseUnknownSets(in: pool, progress)
+    }
+
+    /// A worker for sets that there are not has nothing to do, which may be a slip of the pen.
+    private func refuseUnknownSets(in pool: Pool, _ progress: WorkProgress) async throws {
+        guard !wait, !progress.hadTokens else { return }
+        for name in set { _ = try await TokenSets(pool).set(name) }
     }
 
     private var source: ClaimSource {
@@ -163,9 +170,10 @@ struct WorkCommand: AsyncParsableCommand {
     private func workFolder() throws -> String {
         if let workDir {
             try FileManager.default.createDirectory(atPath: workDir, withIntermediateDirectories: true)
-            return URL(filePath: workDir).standardizedFileURL.path().removingPercentEncoding ?? workDir
+            return URL(filePath: workDir).standardizedFileURL.path(percentEncoded: false)
         }
-        var template = Array((FileManager.default.temporaryDirectory.path() + "/tokenpool-work-XXXXXX").utf8CString)
+        let temporary = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+        var template = Array((temporary + "/tokenpool-work-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else {
             throw CommandFailure(
                 message: "making a work folder failed: \(String(cString: strerror(errno))); give --work-dir")

@@ -43,6 +43,9 @@ final class WorkProgress: Sendable {
         isTerminal = output.style == .people && isatty(STDERR_FILENO) == 1
     }
 
+    /// Whether there was a token to work on, of what is printed.
+    var hadTokens: Bool { state.withLock(\.hasBegun) }
+
     /// Returns at once.
     func note(_ news: PilotNews) {
         enqueue { [self] state in

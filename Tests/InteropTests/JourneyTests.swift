@@ -83,12 +83,33 @@ extension Interop {
             try await withPool { pool in
                 try await pool.tokenpool("token", "show", "there is no such token", status: 1)
                 try await pool.tokenpool("set", "show", "no such set", status: 1)
+                try await pool.tokenpool("work", "--set", "no such set", status: 1)
+                try await pool.tokenpool("set", "create", ".", status: 2)
+                try await pool.tokenpool("set", "archive", "no such set", "file.tar", status: 2)
                 try await pool.tokenpool("set", "show", "--no-such-flag", status: 2)
                 try await pool.tokenpool("sandbox", "build", status: 2)
                 try await pool.tokenpool("set", "list", "--url", "http://127.0.0.1:1", status: 3)
                 var wrong = try #require(URLComponents(string: pool.server.url))
                 wrong.password = "wrong"
                 try await pool.tokenpool("set", "list", "--url", wrong.string ?? "", status: 4)
+            }
+        }
+
+        @Test("a temporary folder may have any name")
+        func temporaryFolder() async throws {
+            try await withPool { pool in
+                var environment = pool.environment
+                let folder = pool.folder + "/a b%20c & é"
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                environment["TMPDIR"] = folder
+                for arguments in [["token", "add", "x", "--input", "pwd"], ["work"]] {
+                    let result = try await Program.run(
+                        try Program.built("tokenpool"), arguments, environment: environment, folder: pool.folder)
+                    #expect(result.status == 0, "\(result.errors)")
+                }
+                let log = try await pool.tokenpool("token", "log", "x")
+                #expect(log.output.hasPrefix(folder + "/tokenpool-work-"), "\(log.output)")
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
             }
         }
 

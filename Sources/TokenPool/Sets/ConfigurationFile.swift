@@ -16,13 +16,16 @@ struct ConfigurationFile {
     ) throws -> YAMLValue {
         let bytes: Data
         do { bytes = try Data(contentsOf: URL(filePath: path)) } catch {
-            let exists = FileManager.default.fileExists(atPath: path)
+            var isFolder: ObjCBool = false
+            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
             let whole = within.isEmpty ? ConfigurationPlace(file: file) : place
             throw ConfigurationError(
                 whole,
-                exists
-                    ? "the file can not be read: \(error.localizedDescription)"
-                    : within.isEmpty ? "the file does not exist" : "included file \"\(file)\" does not exist")
+                isFolder.boolValue
+                    ? "this is a folder, not a file"
+                    : exists
+                        ? "the file can not be read: \(error.localizedDescription)"
+                        : within.isEmpty ? "the file does not exist" : "included file \"\(file)\" does not exist")
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ConfigurationError(ConfigurationPlace(file: path), "the file is not UTF-8 text")
