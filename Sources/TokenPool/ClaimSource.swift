@@ -62,7 +62,7 @@ public struct ClaimSource: Hashable, Sendable {
         query.skip = read.skip
         query.includeDocuments = true
         query.reduce = false
-        if !read.isFresh { query.update = .lazy }
+        if !read.isFresh { query.update = read.follows ? .lazy : .never }
         return query
     }
 }

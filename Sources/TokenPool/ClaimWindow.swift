@@ -41,6 +41,10 @@ public struct ClaimWindow: Sendable {
         public var afterID: String?
         /// Rows to read.
         public var limit: Int
+        /// Whether the view is to follow, after it answered, what was written since.
+        public var follows = true
+        /// Whether it goes on behind rows that were read a moment ago: what was claimed since has not moved these.
+        public var isContinued: Bool { afterID != nil }
     }
 
     /// The order of taking rows.
@@ -50,6 +54,15 @@ public struct ClaimWindow: Sendable {
     /// Rows read and not yet tried, the next one last.
     private var candidates: [Token] = []
     private var readAt: Timestamp?
+    /// When the claim began, and when the view was last asked to follow.
+    private var began: Timestamp?
+    private var followedAt: Timestamp?
+    /// Following costs a server some work for each document, and less of it for many together.
+    private static let followPause = Duration.seconds(1)
+    private var mustFollow: Bool {
+        guard let began, let followedAt else { return true }
+        return began - followedAt >= Self.followPause
+    }
     private var totalRows = 0
     /// How many fresh reads come before the next lazy one. Lazy reads that bring only stale rows are not worth it.
     private var freshReads = 0
@@ -102,6 +115,7 @@ public struct ClaimWindow: Sendable {
 
     /// Begins a claim: forgets rows that are too old, and that the view was empty.
     public mutating func begin(now: Timestamp) {
+        began = now
         isLastEmpty = false
         barrenRounds = 0
         mustPause = false
@@ -129,7 +143,7 @@ public struct ClaimWindow: Sendable {
             mustPause = false
             return .pause(.milliseconds(Int.random(in: 10...50, using: &random) << barrenRounds))
         }
-        let limit = min(512, max(leastRows, 4 * count))
+        let limit = limit(for: count)
         var skip = skip
         if order == .shuffled, skip == 0, lostShare > 0.25 || startsAnywhere, totalRows > limit {
             skip = Int.random(in: 0...min(totalRows - limit, Self.furthestSkip), using: &random)
@@ -142,7 +156,24 @@ public struct ClaimWindow: Sendable {
             place = end?.place ?? Int.random(in: 0..<Self.places, using: &random)
             afterID = end?.id
         }
-        return .read(Read(isFresh: freshReads > 0, skip: skip, place: place, afterID: afterID, limit: limit))
+        return .read(
+            Read(
+                isFresh: freshReads > 0, skip: skip, place: place, afterID: afterID, limit: limit,
+                follows: afterID == nil || mustFollow))
+    }
+
+    private func limit(for count: Int) -> Int { min(512, max(leastRows, 4 * count)) }
+
+    /// What may be read while the tokens of the last step are written, so that the next claim of about as many has its rows
+    /// at once; to be handed to ``fill(_:asked:totalRows:now:using:)`` after ``noteLost(_:of:using:)``. `nil` when there
+    /// are rows enough, or when nobody can say yet what to read.
+    package func ahead(_ count: Int) -> Read? {
+        let limit = limit(for: count)
+        guard order == .sharded, candidates.count < count, let end, freshReads == 0, totalRows > limit else {
+            return nil
+        }
+        return Read(
+            isFresh: false, skip: 0, place: end.place, afterID: end.id, limit: limit, follows: mustFollow)
     }
 
     /// How many rows to leave out of an order that many others follow too: none until a write is lost, then up to twice as
@@ -157,7 +188,10 @@ public struct ClaimWindow: Sendable {
         _ rows: [(key: JSON, token: Token?)], asked: Read, totalRows: Int?, now: Timestamp,
         using random: inout some RandomNumberGenerator
     ) {
+        // It was read ahead, and others turned out to be there.
+        if asked.isContinued, end?.id != asked.afterID { return }
         readAt = now
+        if asked.isFresh || asked.follows { followedAt = now }
         // A queue counts the tokens of all priorities; those of the best one may be few.
         let isWhole = order == .sharded && asked.place == nil && asked.skip == 0 && rows.count < asked.limit
         self.totalRows = isWhole ? rows.count : totalRows ?? 0
@@ -168,6 +202,8 @@ public struct ClaimWindow: Sendable {
             end = (place, id)
         }
         let claimable = rows.filter { $0.token.map(isClaimable) ?? false }
+        // What is left of the rows before those that were read ahead comes first.
+        let rest = asked.isContinued ? candidates : []
         switch order {
         case .shuffled:
             candidates = claimable.compactMap(\.token).shuffled(using: &random)
@@ -175,7 +211,7 @@ public struct ClaimWindow: Sendable {
             // From any of them on, one after the other: neighbours are cheaper to write together.
             let tokens = claimable.compactMap(\.token)
             let start = tokens.isEmpty ? 0 : Int.random(in: tokens.indices, using: &random)
-            candidates = Array((tokens[start...] + tokens[..<start]).reversed())
+            candidates = (tokens[start...] + tokens[..<start]).reversed() + rest
         case .asViewed:
             candidates = []
             for group in claimable.chunked(by: { $0.key == $1.key }).reversed() {
@@ -184,7 +220,7 @@ public struct ClaimWindow: Sendable {
         }
         if asked.isFresh {
             freshReads -= 1
-        } else if candidates.count * 2 <= rows.count {
+        } else if claimable.count * 2 <= rows.count {
             freshReads = 8
         }
         guard candidates.isEmpty else {

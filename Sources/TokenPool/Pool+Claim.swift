@@ -26,14 +26,26 @@ extension Pool {
     public func claim(
         _ count: Int, from source: ClaimSource, as worker: WorkerIdentity, lease: Duration, window: inout ClaimWindow
     ) async throws -> [ClaimedToken] {
+        try await claim(count, from: source, as: worker, lease: lease, window: &window, taking: nil)
+    }
+
+    /// The same; requests that write locks take results along that wait to be written.
+    package func claim(
+        _ count: Int, from source: ClaimSource, as worker: WorkerIdentity, lease: Duration, window: inout ClaimWindow,
+        taking riders: Riders?
+    ) async throws -> [ClaimedToken] {
         var random = SystemRandomNumberGenerator()
         window.begin(now: clock.now())
         var weakTries = 0
         while true {
             switch window.next(count, using: &random) {
             case .write(let tokens):
-                let (claimed, isWeak) = try await lock(tokens, as: worker, lease: lease)
+                // The rows of the next claim are read while the server writes, which for it is mostly waiting.
+                let ahead = window.ahead(count)
+                async let page = pageAhead(of: source, ahead)
+                let (claimed, isWeak) = try await lock(tokens, as: worker, lease: lease, taking: riders)
                 window.noteLost(tokens.count - claimed.count, of: tokens.count, using: &random)
+                if let ahead, let page = await page { fill(&window, page, of: source, asked: ahead, using: &random) }
                 if !claimed.isEmpty { return claimed }
                 guard isWeak else { continue }
                 // Nodes that are away for longer are for the caller's patience: each try writes twice.
@@ -45,11 +57,7 @@ extension Pool {
                 }
                 try await Task.sleep(for: .milliseconds(100 << weakTries))
             case .read(let read):
-                let page = try await page(of: source, read)
-                window.fill(
-                    page.rows.map { ($0.key, $0.document.map(Token.init)) }, asked: read,
-                    totalRows: source.rows ?? page.totalRows,
-                    now: clock.now(), using: &random)
+                fill(&window, try await page(of: source, read), of: source, asked: read, using: &random)
             case .pause(let duration):
                 try await Task.sleep(for: duration)
             case .empty:
@@ -60,6 +68,24 @@ extension Pool {
 
     /// Claims in a row that too few nodes took.
     private static let mostWeakTries = 3
+
+    private func fill(
+        _ window: inout ClaimWindow, _ page: ViewPage, of source: ClaimSource, asked read: ClaimWindow.Read,
+        using random: inout some RandomNumberGenerator
+    ) {
+        window.fill(
+            page.rows.map { ($0.key, $0.document.map(Token.init)) }, asked: read,
+            totalRows: source.rows ?? page.totalRows, now: clock.now(), using: &random)
+    }
+
+    /// The rows, or `nil` when they are not to be had: then the next claim asks again, and says what is wrong.
+    private func pageAhead(of source: ClaimSource, _ read: ClaimWindow.Read?) async -> ViewPage? {
+        guard let read else { return nil }
+        do { return try await page(of: source, read) } catch {
+            logger.debug("reading ahead failed", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
 
     private func page(of source: ClaimSource, _ read: ClaimWindow.Read) async throws -> ViewPage {
         do {
@@ -81,7 +107,7 @@ extension Pool {
     /// Writes the locks of these tokens in one request and answers those that are now ours, and whether there were others
     /// that too few nodes took.
     private func lock(
-        _ tokens: [Token], as worker: WorkerIdentity, lease length: Duration
+        _ tokens: [Token], as worker: WorkerIdentity, lease length: Duration, taking riders: Riders?
     ) async throws -> (claimed: [ClaimedToken], isWeak: Bool) {
         let now = clock.now()
         return try await writeLocks(
@@ -92,7 +118,7 @@ extension Pool {
                 var token = token
                 token.claim(lease: lease, by: worker)
                 return ClaimedToken(token: token, lease: lease, worker: worker)
-            }, lease: length)
+            }, lease: length, taking: riders)
     }
 
     /// Writes claims that were made up, in one request, and answers those that are now held, and whether there were others
@@ -100,13 +126,13 @@ extension Pool {
     ///
     /// - Parameter length: By how much a lease must last from the moment at which its claim has to be written once more.
     func writeLocks(
-        _ claims: [ClaimedToken], lease length: Duration = .zero
+        _ claims: [ClaimedToken], lease length: Duration = .zero, taking riders: Riders? = nil
     ) async throws -> (claimed: [ClaimedToken], isWeak: Bool) {
         // Asked before anything is written: what is held must not be lost to a question.
         let isReplicated = try await cluster.isReplicated(database)
         let outcomes: [BulkOutcome]
         do {
-            outcomes = try await database.bulkSave(claims.map(\.token.document))
+            outcomes = try await save(claims.map(\.token.document), taking: riders)
         } catch let error as CouchDBError where error.isUncertain {
             // The locks may be written although the answer was lost; else these tokens would wait for their lease to lapse.
             logger.debug("claim unanswered", metadata: ["error": "\(error)"])

@@ -49,21 +49,24 @@ extension Pool {
     ///
     /// - Throws: What was wrong with the first that the server refused; all others are written by then. Calling again with
     ///   the same results does no harm.
-    public func finish(_ results: [(claim: ClaimedToken, result: TokenResult)]) async throws -> [SaveOutcome] {
+    public func finish(_ results: [FinishedClaim]) async throws -> [SaveOutcome] {
         try await finishEach(results).map { try $0.get() }
     }
 
     /// Writes several results in one request, and says of each what became of it.
     ///
     /// - Throws: When the request failed as a whole.
-    package func finishEach(
-        _ results: [(claim: ClaimedToken, result: TokenResult)]
-    ) async throws -> [Result<SaveOutcome, any Error>] {
+    package func finishEach(_ results: [FinishedClaim]) async throws -> [Result<SaveOutcome, any Error>] {
+        try await write(results.map(\.claim), Self.finishing(results)).map(\.outcome)
+    }
+
+    /// The change that writes the result of each of these claims.
+    static func finishing(_ results: [FinishedClaim]) -> (ClaimedToken, inout Token) -> Void {
         let byLease = Dictionary(
             results.map { ($0.claim.lease.id, $0.result) }, uniquingKeysWith: { first, _ in first })
-        return try await write(results.map(\.claim)) { claim, token in
+        return { claim, token in
             if let result = byLease[claim.lease.id] { token.finish(result, of: claim) }
-        }.map(\.outcome)
+        }
     }
 
     /// Hands claims back unfinished, as if they had not been tried but for `scrub_count` and the history.
@@ -130,67 +133,5 @@ extension Pool {
         }
         throw PoolError(
             .contended, "keeping the superseded result of token \"\(claim.token.id)\": others changed it each time")
-    }
-
-    /// Writes a change of each claim's token on the claim's revision, in one request.
-    ///
-    /// Where somebody else wrote meanwhile, the token is read: still ours, so the change is made on theirs and written
-    /// again; already with our result, so an earlier answer was lost; or else superseded. Each row stands for itself.
-    ///
-    /// - Parameter mustBeSafe: Whether it is a failure when too few copies took the write.
-    /// - Throws: When the first request failed as a whole.
-    func write(
-        _ claims: [ClaimedToken], mustBeSafe: Bool = false, _ change: (ClaimedToken, inout Token) -> Void
-    ) async throws -> [(outcome: Result<SaveOutcome, any Error>, claim: ClaimedToken)] {
-        var outcomes = [Result<SaveOutcome, any Error>?](repeating: nil, count: claims.count)
-        var pending = claims.indices.map { (index: $0, token: claims[$0].token) }
-        for round in 0..<Self.patience where !pending.isEmpty {
-            do {
-                let changed = pending.map { index, token in
-                    var token = token
-                    change(claims[index], &token)
-                    return token
-                }
-                let answers = try await database.bulkSave(changed.map(\.document))
-                var conflicting: [Int] = []
-                for (position, answer) in answers.enumerated() {
-                    let index = pending[position].index
-                    switch answer {
-                    case .saved(let id, _, true) where mustBeSafe:
-                        outcomes[index] = .failure(
-                            CouchDBError(
-                                code: .serverError, reason: "too few nodes of the cluster took it",
-                                attempted: "writing token \"\(id)\""))
-                    case .saved(_, let revision, _):
-                        outcomes[index] = .success(.saved(changed[position].saved(as: revision)))
-                    case .failed(_, let error) where error.code == .conflict: conflicting.append(index)
-                    case .failed(_, let error): outcomes[index] = .failure(error)
-                    }
-                }
-                pending = conflicting.map { ($0, claims[$0].token) }
-                guard !conflicting.isEmpty else { break }
-                let current = try await database.documents(conflicting.map { claims[$0].token.id })
-                pending = []
-                for (index, document) in zip(conflicting, current) {
-                    let token = document.map(Token.init)
-                    if let token, claims[index].isHeld(in: token) {
-                        pending.append((index, token))
-                    } else if let token, claims[index].isFinished(in: token) {
-                        outcomes[index] = .success(.saved(token))
-                    } else {
-                        outcomes[index] = .success(.superseded(token))
-                    }
-                }
-            } catch  where round > 0 || outcomes.contains(where: { $0 != nil }) {
-                // What the first request brought is known; only the others are in doubt.
-                for (index, _) in pending { outcomes[index] = .failure(error) }
-                break
-            }
-        }
-        return zip(outcomes, claims).map { outcome, claim in
-            let contended = PoolError(
-                .contended, "writing token \"\(claim.token.id)\": others changed it each time; try again")
-            return (outcome ?? .failure(contended), claim)
-        }
     }
 }

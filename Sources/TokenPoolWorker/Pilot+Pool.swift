@@ -6,9 +6,9 @@ import TokenPool
 
 // What a pilot asks of the pool; every answer becomes an event.
 extension Pilot {
-    func claim(_ count: Int, _ left: Offer?, ahead: Int) async {
+    func claim(_ count: Int, _ left: Offer?, ahead: Int, taking riders: Riders) async {
         do {
-            let claims = try await take(count, left, ahead)
+            let claims = try await take(count, left, ahead, riders)
             noteContact()
             if claims.isEmpty {
                 watchChanges()
@@ -28,7 +28,9 @@ extension Pilot {
         }
     }
 
-    private func take(_ count: Int, _ left: Offer?, _ ahead: Int) async throws -> [ClaimedToken] {
+    private func take(
+        _ count: Int, _ left: Offer?, _ ahead: Int, _ riders: Riders
+    ) async throws -> [ClaimedToken] {
         // Only one claim is under way at a time, so nobody else uses window and chooser meanwhile.
         let source = shared.withLock(\.source)
         if source.queues != nil, let left {
@@ -43,7 +45,8 @@ extension Pilot {
             }
             do {
                 return try await pool.claim(
-                    count, offering: left, ahead: ahead, as: identity, lease: options.lease, chooser: &chooser)
+                    count, offering: left, ahead: ahead, as: identity, lease: options.lease, chooser: &chooser,
+                    taking: riders)
             } catch let error as PoolError where error.code == .noSuchView && source.queues == [] {
                 sayOnce(
                     "the views of \"work\" are missing, so tokens are taken as PiCaS does: run `tokenpool views push`")
@@ -51,7 +54,7 @@ extension Pilot {
                     shared.source = .view(.picasTodo)
                     shared.window = ClaimWindow(order: shared.source.order)
                 }
-                return try await take(count, left, ahead)
+                return try await take(count, left, ahead, riders)
             }
         }
         var window = shared.withLock(\.window)
@@ -59,7 +62,8 @@ extension Pilot {
             let kept = window
             shared.withLock { $0.window = kept }
         }
-        return try await pool.claim(count, from: source, as: identity, lease: options.lease, window: &window)
+        return try await pool.claim(
+            count, from: source, as: identity, lease: options.lease, window: &window, taking: riders)
     }
 
     /// Decides whether a failed claim ends the pilot: what will not go away does, and a server that stays away too long.

@@ -149,7 +149,7 @@ public final class Pilot: Service {
                         abandonReports()
                     case .claim(let count):
                         let (left, ahead) = (state.left(now), state.ahead(of: count))
-                        group.addTask { await self.claim(count, left, ahead: ahead) }
+                        group.addTask { await self.claim(count, left, ahead: ahead, taking: writer.riders) }
                     default: perform(action, crew, in: &group)
                     }
                 }

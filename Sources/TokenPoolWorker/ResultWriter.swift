@@ -2,7 +2,7 @@ import CouchDB
 import TokenPool
 
 /// Writes results: those that come while a request is under way share the next one, and in a rush a request gathers for a
-/// few milliseconds, since one of ten results costs hardly more than one of one.
+/// few milliseconds, since one of ten results costs hardly more than one of one. Those that wait go with the next claim, if that is sooner.
 ///
 /// An actor, to protect the list of results that wait.
 actor ResultWriter {
@@ -19,14 +19,20 @@ actor ResultWriter {
     private let pool: Pool
     private let patience: Patience
     private var pending: [Pending] = []
+    /// What went with a claim and is not answered yet.
+    private var riding: [Pending] = []
     private var writing: Task<Void, Never>?
     private var pauses: [Int: Task<Void, any Error>] = [:]
     private var nextPause = 0
     private var isAbandoned = false
     private static let batchLimit = 256
     private static let batchBytes = 8 << 20
-    /// From the beginning of a request to that of the next, while results come faster.
-    private static let cadence = Duration.milliseconds(15)
+    /// No more than locks can take along without waiting for them.
+    private static let ridersLimit = 128
+    private static let ridersBytes = 512 << 10
+    /// From the beginning of a request to that of the next, while results come faster: at least this, and on a slow server
+    /// twice the time that it takes to answer, so that others' requests and larger groups get through.
+    private static let cadence = Duration.milliseconds(15)...Duration.milliseconds(100)
 
     init(pool: Pool, patience: Patience) {
         self.pool = pool
@@ -55,21 +61,47 @@ actor ResultWriter {
         for pause in pauses.values { pause.cancel() }
     }
 
+    /// Results that go along when the pilot claims: those that wait then, unless they are many or large. For one claim at a
+    /// time.
+    nonisolated var riders: Riders { Riders(board: { await self.board() }, arrive: { await self.arrive($0) }) }
+
+    private func board() -> [FinishedClaim] {
+        if let first = pending.first, first.size > Self.ridersBytes { return [] }
+        riding = takeBatch(atMost: Self.ridersLimit, bytes: Self.ridersBytes)
+        return riding.map { ($0.claim, $0.result) }
+    }
+
+    private func arrive(_ arrival: Riders.Arrival) {
+        let batch = riding
+        riding = []
+        switch arrival {
+        case .success(let outcomes): note(outcomes, of: batch)
+        case .failure: for entry in batch { enqueue(entry) }
+        }
+    }
+
+    private func takeBatch(atMost limit: Int, bytes: Int) -> [Pending] {
+        var size = 0
+        let batch = Array(
+            pending.prefix(limit).prefix { entry in
+                defer { size += entry.size }
+                return size < bytes
+            })
+        pending.removeFirst(batch.count)
+        return batch
+    }
+
     private func writeAll() async {
         while !pending.isEmpty {
             let start = ContinuousClock.now
-            var size = 0
-            let count = pending.prefix(Self.batchLimit).prefix { entry in
-                defer { size += entry.size }
-                return size < Self.batchBytes
-            }.count
-            let batch = Array(pending.prefix(count))
-            pending.removeFirst(count)
+            let batch = takeBatch(atMost: Self.batchLimit, bytes: Self.batchBytes)
             await write(batch)
             // A result that comes alone is written at once. The pause is cut short by an abandonment, after which there is
             // nothing to gather for.
             if batch.count > 1 || !pending.isEmpty, pending.count < Self.batchLimit, !isAbandoned {
-                try? await Task.sleep(until: start + Self.cadence)
+                let pause = (ContinuousClock.now - start) * 2
+                try? await Task.sleep(
+                    until: start + min(max(pause, Self.cadence.lowerBound), Self.cadence.upperBound))
             }
         }
         writing = nil
@@ -80,13 +112,7 @@ actor ResultWriter {
         do {
             let write = { @Sendable [pool] in try await pool.finishEach(batch.map { ($0.claim, $0.result) }) }
             let outcomes = try await isLast ? write() : patience.retrying(write)
-            for (entry, outcome) in zip(batch, outcomes) {
-                if case .failure(let error as CouchDBError) = outcome, error.isPassing {
-                    tryAgain(entry, after: error)
-                } else {
-                    entry.answer.resume(returning: outcome)
-                }
-            }
+            note(outcomes, of: batch)
         } catch let error as CouchDBError where error.isPassing && (error.status != 500 || batch.count == 1) {
             // Patience is at its end for all of them: a server that was not heard of is not waited for once more for each.
             for entry in batch { entry.answer.resume(returning: .failure(error)) }
@@ -96,6 +122,16 @@ actor ResultWriter {
             for entry in batch { await write([entry], isLast: isLast) }
         } catch {
             batch[0].answer.resume(returning: .failure(error))
+        }
+    }
+
+    private func note(_ outcomes: [Result<SaveOutcome, any Error>], of batch: [Pending]) {
+        for (entry, outcome) in zip(batch, outcomes) {
+            if case .failure(let error as CouchDBError) = outcome, error.isPassing {
+                tryAgain(entry, after: error)
+            } else {
+                entry.answer.resume(returning: outcome)
+            }
         }
     }
 

@@ -174,6 +174,50 @@ struct ClaimWindowTests {
         #expect(try read(&window, 32).afterID == nil)
     }
 
+    @Test("while the last rows are written those behind them are read ahead, and come after what is left")
+    mutating func ahead() throws {
+        func rows(_ ids: Range<Int>, taken: Set<Int> = []) -> [(key: JSON, token: Token?)] {
+            self.rows(ids, taken: taken).enumerated().map { offset, row in
+                (["s", "", 0, .integer(ids.lowerBound + offset)], row.token)
+            }
+        }
+        var window = ClaimWindow(order: .sharded, spreadOver: 10_000)
+        window.begin(now: now)
+        #expect(window.ahead(50) == nil)
+        window.fill(rows(0..<200), asked: try read(&window, 50), totalRows: 10_000, now: now, using: &random)
+        for isLast in [false, false, true] {
+            #expect(window.ahead(50) == nil)
+            guard case .write = window.next(50, using: &random) else { throw Unexpected() }
+            #expect((window.ahead(60) != nil) == isLast)
+        }
+        let asked = try #require(window.ahead(60))
+        #expect(asked.isContinued && !asked.isFresh && asked.place == 199 && asked.afterID == "t199")
+        // The view follows once in a while.
+        #expect(!asked.follows)
+        window.begin(now: now + .seconds(2))
+        #expect(window.ahead(60)?.follows == true)
+        window.begin(now: now)
+        window.noteLost(0, of: 50, using: &random)
+        let before = window
+        window.fill(rows(200..<440), asked: asked, totalRows: 10_000, now: now, using: &random)
+        guard case .write(let rest) = window.next(50, using: &random) else { throw Unexpected() }
+        #expect(rest.allSatisfy { (0..<200).contains(Int($0.id.dropFirst()) ?? -1) })
+        guard case .write(let next) = window.next(50, using: &random) else { throw Unexpected() }
+        #expect(next.allSatisfy { (200..<440).contains(Int($0.id.dropFirst()) ?? -1) })
+        // Others are there: what was read ahead of that is as stale.
+        window = before
+        window.noteLost(40, of: 50, using: &random)
+        #expect(window.ahead(60) == nil)
+        window.fill(rows(200..<440), asked: asked, totalRows: 10_000, now: now, using: &random)
+        guard case .pause = window.next(50, using: &random) else { throw Unexpected() }
+        // Nothing but stale rows: afresh.
+        window = before
+        window.fill(rows(200..<440, taken: Set(200..<440)), asked: asked, totalRows: 10_000, now: now, using: &random)
+        guard case .write(let last) = window.next(60, using: &random) else { throw Unexpected() }
+        #expect(last.count == 50 && window.ahead(60) == nil)
+        #expect(try read(&window, 50).isFresh)
+    }
+
     @Test("pauses and reads again when a fresh view had only rows that others took, and gives up in the end")
     mutating func barren() throws {
         var window = ClaimWindow()

@@ -15,6 +15,15 @@ extension Pool {
         _ count: Int, offering left: Offer, ahead: Int = 0, as worker: WorkerIdentity, lease: Duration,
         chooser: inout QueueChooser
     ) async throws -> [ClaimedToken] {
+        try await claim(
+            count, offering: left, ahead: ahead, as: worker, lease: lease, chooser: &chooser, taking: nil)
+    }
+
+    /// The same; requests that write locks take results along that wait to be written.
+    package func claim(
+        _ count: Int, offering left: Offer, ahead: Int = 0, as worker: WorkerIdentity, lease: Duration,
+        chooser: inout QueueChooser, taking riders: Riders?
+    ) async throws -> [ClaimedToken] {
         var random = SystemRandomNumberGenerator()
         var left = left
         var ahead = ahead
@@ -33,7 +42,7 @@ extension Pool {
                         chooser.setShare(try await limits.share(of: name, in: self), of: name)
                     }
                 case .claim(let queue, let wanted):
-                    let some = try await take(wanted, from: queue, as: worker, lease: lease, &chooser)
+                    let some = try await take(wanted, from: queue, as: worker, lease: lease, &chooser, riders)
                     chooser.note(queue, claimed: some.count, of: wanted)
                     for claim in some {
                         if !left.admits(claim.token.pool.requires) { ahead -= 1 }
@@ -51,16 +60,18 @@ extension Pool {
     }
 
     private func take(
-        _ count: Int, from queue: WorkQueue, as worker: WorkerIdentity, lease: Duration, _ chooser: inout QueueChooser
+        _ count: Int, from queue: WorkQueue, as worker: WorkerIdentity, lease: Duration, _ chooser: inout QueueChooser,
+        _ riders: Riders?
     ) async throws -> [ClaimedToken] {
         var window = chooser.window(of: queue)
         let source = queue.source(chooser.order)
         defer { chooser.keep(window, of: queue) }
         guard let limit = try await limits.limit(of: queue.set, in: self) else {
-            return try await claim(count, from: source, as: worker, lease: lease, window: &window)
+            return try await claim(
+                count, from: source, as: worker, lease: lease, window: &window, taking: riders)
         }
         return try await permitted(count, of: queue.set, limit: limit) { allowed in
-            try await claim(allowed, from: source, as: worker, lease: lease, window: &window)
+            try await claim(allowed, from: source, as: worker, lease: lease, window: &window, taking: riders)
         } ?? []
     }
 

@@ -46,7 +46,7 @@ struct SimulatedView: Sendable {
     }
 
     /// The rows of a read, with the documents as the node has them. A lazy read gets the view as it is, and brings it up
-    /// to date for the next one.
+    /// to date for the next one, if it is to follow.
     mutating func read(
         _ read: ClaimWindow.Read, on node: Int, _ now: Double
     ) -> [(key: JSON, token: Token?)] {
@@ -74,7 +74,7 @@ struct SimulatedView: Sendable {
             }
             place = next(place + 1)
         }
-        if !read.isFresh { update(node, now) }
+        if !read.isFresh, read.follows { update(node, now) }
         return rows
     }
 
