@@ -23,6 +23,8 @@ package struct GridError: Error, Hashable, Sendable, CustomStringConvertible {
     package let code: Code
     /// What was attempted, where, and what the service says.
     package let reason: String
+    /// The word by which the service calls its refusal, if it has one.
+    package var word: String?
 
     /// An error of these parts.
     package init(_ code: Code, _ reason: String) {
@@ -49,6 +51,8 @@ extension GridError {
         let said = Self.words(in: error.body).map { "\(error.status.map(String.init) ?? "") \($0)" }
         let reason = said ?? (error.status.map { "\($0) " } ?? "") + error.reason
         self.init(code, "\(service): \(error.attempted): \(reason)")
+        // What is no JSON has no word.
+        word = (try? JSON(parsing: error.body))?["ExceptionClass"]?.stringValue
     }
 
     /// What people can read of a refusal: the message of a JSON object, or the first line of a text.

@@ -1,4 +1,5 @@
 import CouchDocument
+import Foundation
 import GridData
 import TestSupport
 import Testing
@@ -44,6 +45,24 @@ struct MetaCatTests {
         #expect(request.header("Accept") == "application/json-seq, application/json, text/json")
         #expect(request.header("X-Authentication-Token") == "secret")
         #expect(String(decoding: request.body, as: UTF8.self) == "files from a:b where x = \"ü\"")
+    }
+
+    @Test("answers that were recorded are read", arguments: [false, true])
+    func recorded(withMetadata: Bool) async throws {
+        let name = withMetadata ? "metacat-query-answer-with-meta.json-seq" : "metacat-query-answer.json-seq"
+        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "InteropTests/DataDispatcher/\(name)")
+        let bytes = try Data(contentsOf: file)
+        let peer = ScriptedPeer { connection in
+            guard connection.request() != nil else { return }
+            connection.send(Self.stream + "Content-Length: \(bytes.count)\r\n\r\n")
+            connection.send(bytes)
+        }
+        let files = try await collect(
+            try MetaCat(url: peer.url).query("files from test:all", withMetadata: withMetadata))
+        #expect(files.count == bytes.count { $0 == 0x1E } && !files.isEmpty)
+        #expect(files[0].did.description == "test:file_01.dat")
+        #expect(files[0].fields(["size", "core.runs"])["core.runs"] == (withMetadata ? [17] : .null))
     }
 
     @Test("an answer that is one list is read as well")

@@ -24,7 +24,7 @@ struct DocumentationTests {
         #expect(
             Set(examples.keys) == [
                 "token", "locked", "done", "picas", "grid", "set", "sandbox", "worker", "settings", "limit", "log",
-                "job", "project", "file", "replicas", "rse", "proximity", "counter",
+                "job", "project", "file", "replicas", "staging", "tape", "rse", "proximity", "counter",
             ])
         for (name, document) in examples {
             #expect(!document.id.isEmpty, "\(name)")

@@ -146,15 +146,15 @@ struct DAVListing {
         var path = text.hasPrefix("/") ? text : WebAddress.split(String(text)).map { $0.path[...] } ?? text
         path = path.prefix { $0 != "?" }
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
-        return path.percentDecodedPath
+        return decoded(path)
     }
 }
 
-extension Substring {
-    /// Without percent signs; `nil` when that is no text.
-    fileprivate var percentDecodedPath: String? {
+extension DAVListing {
+    /// A path without percent signs; `nil` when that is no text.
+    static func decoded(_ path: Substring) -> String? {
         var bytes: [UInt8] = []
-        var rest = utf8[...]
+        var rest = path.utf8[...]
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "%") else {
                 bytes.append(byte)

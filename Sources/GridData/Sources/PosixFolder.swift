@@ -49,7 +49,7 @@ package struct PosixFolder: ReplicaSource {
             queue.async { continuation.resume(with: Result { try look(for: files) }) }
         }
         return Dictionary(uniqueKeysWithValues: zip(files, there)).mapValues { path in
-            path.flatMap { replica(at: rse, [url + "/" + WebAddress.encoded(path: $0)], schemes: schemes) }.map { [$0] }
+            path.flatMap { replica(at: rse, [url + "/" + WebAddress.encoded(path: $0)], schemes: []) }.map { [$0] }
                 ?? []
         }
     }

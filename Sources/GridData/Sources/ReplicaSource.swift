@@ -11,7 +11,7 @@ package protocol ReplicaSource: Sendable {
     ///
     /// - Parameters:
     ///   - files: At most ``batchSize``, none twice.
-    ///   - schemes: Only URLs of these schemes, in this order; none takes all.
+    ///   - schemes: Only URLs of these schemes, in this order, where there is a choice; none takes all.
     /// - Returns: Files with all their replicas. A file that is missing is one of which nothing is known now: not that it
     ///   has none, which is an empty list.
     /// - Throws: When there is no answer, or not the whole of it.

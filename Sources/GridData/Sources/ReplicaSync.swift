@@ -29,7 +29,7 @@ package final class ReplicaSync: Sendable {
     private enum Event: Sendable {
         case tick
         case project(Int, Outcome)
-        case rses
+        case rses(isComplete: Bool)
     }
     /// What came of seeing to a project.
     package struct Outcome: Sendable, Hashable {
@@ -51,8 +51,6 @@ package final class ReplicaSync: Sendable {
     private let logger: Logger
     /// Protects what was told of each source, so that it is told once: the last failure.
     private let troubles = Mutex<[String: String]>([:])
-    /// Protects how far sources are trusted: failures in a row.
-    private let streaks = Mutex<[String: Int]>([:])
     private static let projectsAtATime = 4
     private static let requestsAtATime = 5
     /// A source that failed so often in a row is left alone until the next time.
@@ -83,17 +81,16 @@ package final class ReplicaSync: Sendable {
                     if rsesAt <= .now, !isReadingRSEs {
                         isReadingRSEs = true
                         group.addTask { [self] in
-                            await readRSEs()
-                            return .rses
+                            .rses(isComplete: await readRSEs())
                         }
                     }
                     group.addTask { [settings] in
                         do { try await Task.sleep(for: settings.look) } catch { return .tick }
                         return .tick
                     }
-                case .rses:
+                case .rses(let isComplete):
                     isReadingRSEs = false
-                    rsesAt = .now + settings.rses
+                    rsesAt = .now + (isComplete ? settings.rses : settings.poll)
                 case .project(let number, let outcome):
                     running.remove(number)
                     guard var plan = plans[number] else { break }
@@ -142,7 +139,8 @@ package final class ReplicaSync: Sendable {
             guard let project = try await projects.project(number), project.state == .active, !project.isVirtual else {
                 return outcome
             }
-            streaks.withLock { $0 = [:] }
+            let pass = Pass()
+            defer { for source in sources { tell(source.name, pass.failure(of: source.name)) } }
             let rses = Dictionary(
                 try await projects.rses().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
             try await projects.eachOpenPage(of: number) { page in
@@ -152,7 +150,7 @@ package final class ReplicaSync: Sendable {
                     let known = try await projects.replicas(of: page)
                     files = zip(page, known).filter { $0.1.replicas.isEmpty }.map(\.0)
                 }
-                let (words, isWhole) = await ask(for: files)
+                let (words, isWhole) = await ask(for: files, pass)
                 if !isWhole { outcome.isComplete = false }
                 outcome.waiting += files.count - words.count { !$0.replicas.isEmpty }
                 try await projects.hear(words, at: rses)
@@ -168,7 +166,7 @@ package final class ReplicaSync: Sendable {
     /// Asks all sources for files.
     ///
     /// - Returns: What they say, and whether all of them said all.
-    private func ask(for files: [DID]) async -> (words: [SourceWord], isWhole: Bool) {
+    private func ask(for files: [DID], _ pass: Pass) async -> (words: [SourceWord], isWhole: Bool) {
         typealias Answer = (source: Int, found: [DID: [Replica]]?)
         var answers = [[DID: [Replica]]](repeating: [:], count: sources.count)
         var isWhole = true
@@ -184,7 +182,7 @@ package final class ReplicaSync: Sendable {
                         take(answer)
                         running -= 1
                     }
-                    group.addTask { [self] in (index, await ask(source, some)) }
+                    group.addTask { [self] in (index, await Self.ask(source, some, settings.schemes, pass)) }
                     running += 1
                 }
             }
@@ -202,22 +200,46 @@ package final class ReplicaSync: Sendable {
         return (words, isWhole)
     }
 
-    private func ask(_ source: any ReplicaSource, _ files: [DID]) async -> [DID: [Replica]]? {
-        if streaks.withLock({ $0[source.name, default: 0] }) >= Self.patience { return nil }
+    private static func ask(
+        _ source: any ReplicaSource, _ files: [DID], _ schemes: [String], _ pass: Pass
+    ) async -> [DID: [Replica]]? {
+        guard pass.trusts(source.name) else { return nil }
         do {
-            let found = try await source.replicas(of: files, schemes: settings.schemes)
-            streaks.withLock { $0[source.name] = 0 }
-            tell(source.name, nil)
+            let found = try await source.replicas(of: files, schemes: schemes)
+            pass.note(source.name, nil)
             return found
         } catch {
-            streaks.withLock { $0[source.name, default: 0] += 1 }
-            tell(source.name, error)
+            pass.note(source.name, error)
             return nil
         }
     }
 
+    /// What became of sources while a project was seen to.
+    private final class Pass: Sendable {
+        private struct State {
+            var streak = 0
+            var failure: (any Error)?
+        }
+        /// Protects the counts, for sources are asked several things at a time.
+        private let states = Mutex<[String: State]>([:])
+
+        func trusts(_ source: String) -> Bool { states.withLock { $0[source]?.streak ?? 0 } < ReplicaSync.patience }
+        func failure(of source: String) -> (any Error)? { states.withLock { $0[source]?.failure } }
+
+        func note(_ source: String, _ error: (any Error)?) {
+            states.withLock { states in
+                states[source, default: State()].streak = error == nil ? 0 : (states[source]?.streak ?? 0) + 1
+                if let error { states[source]?.failure = error }
+            }
+        }
+    }
+
     /// Adds the storage elements that sources know and the pool does not.
-    package func readRSEs() async {
+    ///
+    /// - Returns: Whether all told theirs.
+    @discardableResult
+    package func readRSEs() async -> Bool {
+        var isComplete = true
         for source in sources {
             do {
                 let known = Set(try await projects.rses().map(\.name))
@@ -233,8 +255,12 @@ package final class ReplicaSync: Sendable {
                     }
                 }
                 tell(source.name + " (storage elements)", nil)
-            } catch { tell(source.name + " (storage elements)", error) }
+            } catch {
+                isComplete = false
+                tell(source.name + " (storage elements)", error)
+            }
         }
+        return isComplete
     }
 
     /// Tells a failure once, and once when it is over.

@@ -75,7 +75,7 @@ package struct Rucio: ReplicaSource {
         if files.isEmpty { return [:] }
         do {
             return try await signedIn { try await ask(files, schemes, headers: $0) }
-        } catch let error as GridError where error.code == .notFound {
+        } catch let error as GridError where error.word == "DataIdentifierNotFound" {
             if files.count == 1 { return [files[0]: []] }
             let half = files.count / 2
             let first = try await list(Array(files[..<half]), schemes)

@@ -49,10 +49,11 @@ package final class WebDAVFolder: ReplicaSource {
         guard let (server, path) = WebAddress.split(access.url) else {
             throw GridError(.badInput, "\"\(WebAddress.shown(access.url))\" is no URL")
         }
-        let decoded = try DAVListing.places(
-            in: Array("<multistatus><response><href>\(path == "/" ? "/" : path)</href></response></multistatus>".utf8))
-        var root = decoded.first?.path ?? "/"
-        if root == "/" { root = "" }
+        var place = path.prefix { $0 != "?" }
+        while place.hasSuffix("/") { place.removeLast() }
+        guard let root = DAVListing.decoded(place) else {
+            throw GridError(.badInput, "\"\(WebAddress.shown(access.url))\": its path is no text")
+        }
         self.root = root
         self.url = WebAddress.shown(server) + WebAddress.encoded(path: root)
     }
@@ -75,7 +76,7 @@ package final class WebDAVFolder: ReplicaSource {
                 continue
             }
             found[did] =
-                replica(at: rse, [url + "/" + WebAddress.encoded(path: path)], schemes: schemes).map { [$0] } ?? []
+                replica(at: rse, [url + "/" + WebAddress.encoded(path: path)], schemes: []).map { [$0] } ?? []
         }
         return found
     }

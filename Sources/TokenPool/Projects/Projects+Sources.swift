@@ -64,7 +64,9 @@ extension Projects {
     }
 
     /// The files of a project with which there is still something to do, some hundred at a time.
-    public func eachOpenPage(of number: Int, _ body: ([DID]) async throws -> Void) async throws {
+    public func eachOpenPage(
+        of number: Int, isolation: isolated (any Actor)? = #isolation, _ body: ([DID]) async throws -> Void
+    ) async throws {
         // The id names the file, so that no document need be read.
         let prefix = "file_\(number)_".utf8.count
         for state in [FileState.initial, .reserved] {
@@ -145,5 +147,33 @@ extension Projects {
             }
         }
         return count
+    }
+
+    /// When replicas of any file last changed.
+    public func lastReplicaChange() async throws -> Timestamp? {
+        var query = ViewQuery()
+        query.descending = true
+        query.limit = 1
+        query.reduce = false
+        return try await view(.changedReplicas, query).rows.first.flatMap { Timestamp($0.key) }
+    }
+
+    /// The files whose replicas changed since then, some hundred at a time, with those replicas.
+    public func eachChange(
+        since: Timestamp, isolation: isolated (any Actor)? = #isolation,
+        _ body: ([(did: DID, replicas: [Replica])]) async throws -> Void
+    ) async throws {
+        var query = ViewQuery(startKey: since.json, endKey: nil)
+        query.includeDocuments = true
+        query.reduce = false
+        query.limit = Self.batchSize
+        while true {
+            let rows = try await view(.changedReplicas, query).rows
+            let files = rows.compactMap { $0.document.flatMap(FileReplicas.init) }.map { ($0.did, $0.replicas) }
+            if !files.isEmpty { try await body(files) }
+            guard rows.count == Self.batchSize, let last = rows.last, let id = last.id else { return }
+            query.startKey = last.key
+            query.startKeyDocumentID = id + "\u{0}"
+        }
     }
 }
