@@ -45,6 +45,7 @@ extension Daemon {
             logger: logger)
         let (urls, announced) = AsyncStream.makeStream(of: String.self)
         let (opened, open) = AsyncStream.makeStream(of: String.self)
+        let (asked, ask) = AsyncStream.makeStream(of: String.self)
         let host = options.bind
         let descriptor = options.readyDescriptor
         let http = CouchHTTPServer(
@@ -53,6 +54,7 @@ extension Daemon {
         ) { port in
             open.yield(url)
             announced.yield(url)
+            ask.yield(url)
             Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
@@ -62,6 +64,7 @@ extension Daemon {
                     gateway: gateway, url: opened, administrator: name, password: password, sweeps: options.janitor,
                     logger: logger)),
         ]
+        services += replicaService(asked, administrator: name, password: password, logger: logger)
         if options.janitor {
             services.append(
                 .init(service: JanitorService(url: urls, administrator: name, password: password, logger: logger)))

@@ -99,6 +99,7 @@ struct Daemon {
         let (urls, announced) = AsyncStream.makeStream(of: String.self)
         let (served, reached) = AsyncStream.makeStream(of: String.self)
         let (opened, open) = AsyncStream.makeStream(of: String.self)
+        let (asked, ask) = AsyncStream.makeStream(of: String.self)
         let replication = ReplicationService(replicator: replicator) {
             guard let url = await served.first(where: { _ in true }) else { throw CancellationError() }
             return Self.access(to: service, at: url)
@@ -111,6 +112,7 @@ struct Daemon {
             announced.yield(Self.url(Self.ownAddress(of: host), port))
             reached.yield(Self.url(Self.ownAddress(of: host), port))
             open.yield(Self.url(Self.ownAddress(of: host), port))
+            ask.yield(Self.url(Self.ownAddress(of: host), port))
         }
         // Ended in the opposite order: janitor and replications still have the server to write to.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
@@ -122,6 +124,7 @@ struct Daemon {
                 sweeps: options.janitor, logger: logger)
             services.append(.init(service: opening))
         }
+        services += replicaService(asked, administrator: options.admin, password: password, logger: logger)
         if options.janitor {
             let janitor = JanitorService(
                 url: urls, administrator: options.admin, password: password, logger: logger)
@@ -150,6 +153,17 @@ struct Daemon {
         PoolGateway.Settings(
             database: options.dispatcherDatabase, secret: secret, isPrivate: options.dispatcherPrivate,
             signIn: dispatcher.signIn)
+    }
+
+    /// Who keeps replicas up to date, where the dispatcher is served and somebody is named who knows them.
+    func replicaService(
+        _ url: AsyncStream<String>, administrator: String, password: String, logger: Logger
+    ) -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        guard options.gateway, !dispatcher.replicas.isEmpty else { return [] }
+        let service = ReplicaService(
+            url: url, administrator: administrator, password: password, database: options.dispatcherDatabase,
+            configuration: dispatcher.replicas, logger: logger)
+        return [.init(service: service)]
     }
 
     private func password(_ folder: DataFolder) throws -> String {

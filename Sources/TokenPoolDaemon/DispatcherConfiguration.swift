@@ -5,8 +5,11 @@ struct DispatcherConfiguration: Sendable {
     /// `sign_in`: who may sign in, how, and how often.
     var signIn = SignInSettings()
 
+    /// `replicas` and `tape`: who says where files are, and who brings them from tape.
+    var replicas = ReplicaConfiguration()
+
     /// The sections; whoever adds one adds a member above and a line to ``init(_:)``.
-    private static let keys = ["sign_in"]
+    private static let keys = ["sign_in", "replicas", "tape"]
 
     /// What holds without a file.
     init() {}
@@ -23,5 +26,9 @@ struct DispatcherConfiguration: Sendable {
         if let section = try whole.section("sign_in", known: SignInSettings.keys) {
             signIn = try SignInSettings(section)
         }
+        if let section = try whole.section("replicas", known: ReplicaConfiguration.keys) {
+            try replicas.readReplicas(section)
+        }
+        try replicas.readTape(whole, "tape")
     }
 }

@@ -65,7 +65,7 @@ struct TokenPoolDaemon: AsyncParsableCommand {
     @Flag(help: "Show projects and storage elements only to those who signed in.")
     var dispatcherPrivate = false
 
-    @Option(help: "A YAML file that says who may sign in at the dispatcher, and how.")
+    @Option(help: "A YAML file: who may sign in at the dispatcher and how, and who knows where files are.")
     var dispatcherConfig: String?
 
     @Option(name: .customLong("ready-fd"), help: "Also write the ready line to this open file descriptor.")

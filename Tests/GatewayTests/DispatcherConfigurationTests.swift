@@ -9,7 +9,7 @@ struct DispatcherConfigurationTests {
         "what is wrong in it is told in one line with file, line and key, and the server does not start",
         arguments: [
             ("sign_in:\n  token_lifetime: soon\n", ":2: sign_in.token_lifetime: a duration such as 90s"),
-            ("\nsing_in: {}\n", ":2: sing_in: no such key; expected sign_in"),
+            ("\nsing_in: {}\n", ":2: sing_in: no such key; expected sign_in, replicas, tape"),
             ("sign_in: 3\n", ":1: sign_in: a mapping is expected, not the number 3"),
             ("sign_in:\n  limits:\n    requests: -1\n", ":3: sign_in.limits.requests: a whole number from 0"),
             ("sign_in: {}\nsign_in: {}\n", "appears twice"),
