@@ -120,7 +120,8 @@ extension Dispatcher {
         try call.allow("GET")
         let member = try await member(call)
         let query = try RawQuery(
-            call.query, ["owner", "state", "not_state", "with_handles", "with_replicas", "attributes"])
+            call.query,
+            ["owner", "state", "not_state", "with_handles", "with_replicas", "with_counts", "attributes"])
         var selection = Projects.Selection(owner: query["owner"] ?? member.name)
         if selection.owner == "all" { selection.owner = nil }
         if let text = query["state"], !text.isEmpty, text != "all" {
@@ -137,6 +138,7 @@ extension Dispatcher {
             }
         }
         let found = try await projects.list(selection)
+        if try query.flag("with_counts", default: false) { return counted(found) }
         let files = try query.flag("with_handles", default: true)
         let replicas = try query.flag("with_replicas", default: false)
         return pages(of: found, files: files, replicas: replicas)
@@ -211,7 +213,7 @@ extension Dispatcher {
     }
 
     /// The replicas of a file that there are for anybody.
-    private static func replicas(_ file: FileReplicas?, _ sites: Sites) -> JSON {
+    static func replicas(_ file: FileReplicas?, _ sites: Sites) -> JSON {
         guard let file else { return [:] }
         return .object(
             JSONObject(

@@ -20,6 +20,7 @@ extension Dispatcher {
             // Others get their turn between the projects.
             if index % 64 == 63 { await Task.yield() }
         }
+        if body["with_counts"]?.boolValue ?? false { return counted(found) }
         return pages(
             of: found, files: body["with_handles"]?.boolValue ?? false,
             replicas: body["with_replicas"]?.boolValue ?? false)

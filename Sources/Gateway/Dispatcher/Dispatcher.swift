@@ -47,6 +47,7 @@ final class Dispatcher: Sendable {
         case "projects": return try await listProjects(call)
         case "search_projects": return try await searchProjects(call)
         case "handles": return try await listHandles(call)
+        case "file_handle": return try await showFile(call)
         case "next_file": return try await nextFile(call)
         case "release": return try await release(call)
         case "renew": return try await renew(call)
