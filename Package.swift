@@ -52,6 +52,9 @@ let package = Package(
                 "CouchDB", "CouchDocument", "DesignDocuments", crypto, logging, .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .target(
+            name: "DispatcherClient", dependencies: ["CouchDB", "CouchDocument", crypto, logging],
+            swiftSettings: strict),
+        .target(
             name: "GridData", dependencies: ["CouchDB", "CouchDocument", "TokenPool", logging],
             swiftSettings: strict),
         .target(
@@ -60,13 +63,15 @@ let package = Package(
         .target(
             name: "TokenPoolWorker",
             dependencies: [
-                "CouchDB", "CouchDocument", "CSpawn", "Sandboxes", "TokenPool", crypto, logging, lifecycle,
+                "CouchDB", "CouchDocument", "CSpawn", "DispatcherClient", "Sandboxes", "TokenPool", crypto, logging,
+                lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
             name: "TokenPoolCLI",
             dependencies: [
-                "CouchDB", "CouchDocument", "DesignDocuments", "GridData", "Sandboxes", "TokenPool", "TokenPoolWorker",
-                arguments, crypto, logging, lifecycle, .product(name: "CryptoExtras", package: "swift-crypto"),
+                "CouchDB", "CouchDocument", "DesignDocuments", "DispatcherClient", "GridData", "Sandboxes",
+                "TokenPool", "TokenPoolWorker", arguments, crypto, logging, lifecycle,
+                .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
@@ -144,6 +149,10 @@ let package = Package(
             resources: [.copy("Recordings")], swiftSettings: strict),
         .testTarget(
             name: "CouchDBTests", dependencies: ["CouchDB", "CouchDocument", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DispatcherClientTests",
+            dependencies: ["CouchDB", "CouchDocument", "DispatcherClient", "TestSupport", logging],
+            swiftSettings: strict),
         .testTarget(
             name: "DurabilityTests", dependencies: ["CouchDB", "CouchDocument", "TestSupport"], swiftSettings: strict),
         .testTarget(

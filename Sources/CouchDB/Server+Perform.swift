@@ -112,7 +112,7 @@ extension Server {
     }
 
     /// One request and its answer.
-    private func exchange(_ call: Call, _ proof: Authentication.Proof?, isStreamed: Bool) async throws
+    func exchange(_ call: Call, _ proof: Authentication.Proof?, isStreamed: Bool) async throws
         -> TransportAnswer
     {
         var headers = call.headers

@@ -55,7 +55,7 @@ struct Settings {
 
     /// - Throws: ``CommandFailure`` naming file, line and key when a settings file can not be understood.
     static func resolve(
-        _ options: GlobalOptions, environment: [String: String] = ProcessInfo.processInfo.environment,
+        _ options: some ServerOptions, environment: [String: String] = ProcessInfo.processInfo.environment,
         home: String = homeFolder()
     ) throws -> Settings {
         var layers: [SettingsLayer] = [

@@ -19,6 +19,7 @@ struct TokenPoolCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ConfigCommand.self, LoginCommand.self, DoctorCommand.self, VersionCommand.self,
             SetCommand.self, TokenCommand.self, WorkCommand.self, WorkerCommand.self, JanitorCommand.self,
+            ProjectCommand.self, FileCommand.self, RSECommand.self,
             PoolCommand.self, CatalogCommand.self, UsersCommand.self, SecurityCommand.self, ViewsCommand.self,
             SandboxCommand.self,
             BenchCommand.self,
@@ -27,7 +28,13 @@ struct TokenPoolCommand: AsyncParsableCommand {
     /// Runs the command line and ends the process with an exit code of DESIGN §9 instead of the parser's own.
     static func main() async {
         do {
-            var command = try parseAsRoot()
+            var command: any ParsableCommand
+            switch CalledAs.now {
+            case .tokenpool: command = try parseAsRoot()
+            case .ddisp:
+                let arguments = Array(CommandLine.arguments.dropFirst())
+                command = try DdispCommand.parseAsRoot(DdispCommand.takeAddresses(arguments))
+            }
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

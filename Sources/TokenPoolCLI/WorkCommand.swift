@@ -11,7 +11,9 @@ extension WorkOrder: ExpressibleByArgument {}
 
 struct WorkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "work", abstract: "Claim tokens and run them, until the pool is empty.",
+        commandName: "work",
+        abstract:
+            "Claim tokens and run them, until the pool is empty; or process the files of a project, until it is over.",
         discussion: """
             A token's command is its pool.command; else the command given after --, with templates such as {id} and \
             {input}; else its input as a line for the shell.
@@ -20,6 +22,10 @@ struct WorkCommand: AsyncParsableCommand {
             that does not answer meanwhile is tried for the --grace. A second signal kills the commands and ends after \
             three seconds; what could not be handed back is named and left to its lease. Exit code 0 when the pilot ended \
             as it should, whatever became of the tokens.
+
+            With --project N: reserves files of the dispatcher's project and runs the command after -- for each, with \
+            {url}, {did}, {namespace}, {name} and {rse} in it (no shell). Exit code 0 of the command: the file is done; 65, \
+            or what --final-on says: it failed for good; any other: it is tried again later.
             """)
 
     @OptionGroup var options: GlobalOptions
@@ -76,6 +82,7 @@ struct WorkCommand: AsyncParsableCommand {
     var sandboxCache: String?
     @Flag(help: "Keep the work folders.")
     var keep = false
+    @OptionGroup(title: "For files of a project") var files: ProjectWorkArguments
     @Argument(parsing: .postTerminator, help: "What to run for tokens without a command of their own.")
     var command: [String] = []
 
@@ -93,6 +100,7 @@ struct WorkCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
+        try validateProject()
         guard (1...10_000).contains(slots) else { throw ValidationError("--slots must be between 1 and 10000") }
         guard view == nil || set.isEmpty else { throw ValidationError("--set and --view can not be used together") }
         guard view == nil || order == nil else {
@@ -103,6 +111,7 @@ struct WorkCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let project = files.project { return try await work(on: project) }
         let environment = ProcessInfo.processInfo.environment
         let folder = try workFolder()
         defer { if workDir == nil && !keep { rmdir(folder) } }
@@ -167,7 +176,7 @@ struct WorkCommand: AsyncParsableCommand {
             gpus: gpus, labels: labels)
     }
 
-    private func workFolder() throws -> String {
+    func workFolder() throws -> String {
         if let workDir {
             try FileManager.default.createDirectory(atPath: workDir, withIntermediateDirectories: true)
             return URL(filePath: workDir).standardizedFileURL.path(percentEncoded: false)

@@ -1,0 +1,9 @@
+import Synchronization
+
+/// Something that comes true once.
+final class Flag: Sendable {
+    private let state = Atomic(false)
+
+    func set() { state.store(true, ordering: .relaxed) }
+    var isSet: Bool { state.load(ordering: .relaxed) }
+}
