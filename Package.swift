@@ -26,11 +26,14 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -76,6 +79,19 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
 
+        // Proofs of who somebody is, for the server wing.
+        .target(
+            name: "WebTokens",
+            dependencies: ["CouchDocument", crypto, .product(name: "CryptoExtras", package: "swift-crypto")],
+            swiftSettings: strict),
+        .target(
+            name: "GridCertificates",
+            dependencies: [
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ], swiftSettings: strict),
+        .target(name: "LDAPDirectory", dependencies: ["CLDAP"], swiftSettings: strict),
+
         // Server wing: the embedded store and its HTTP face.
         .target(
             name: "CouchStore",
@@ -86,13 +102,14 @@ let package = Package(
         .target(
             name: "CouchServer",
             dependencies: [
-                "CouchDocument", "CouchStore", crypto, logging,
+                "CouchDocument", "CouchStore", "WebTokens", crypto, logging,
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: strict),
         // Runs in the daemon and is a client like any other: the wings still meet over HTTP only.
         .target(
@@ -102,7 +119,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "CouchDB", "CouchDocument", "TokenPool", crypto, logging,
+                "CouchDB", "CouchDocument", "GridCertificates", "TokenPool", "WebTokens", crypto, logging,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -110,7 +127,8 @@ let package = Package(
         .executableTarget(
             name: "TokenPoolDaemon",
             dependencies: [
-                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Gateway", "GridData", "Replication",
+                "CouchDB", "CouchServer", "CouchStore", "CouchDocument", "Gateway", "GridData", "LDAPDirectory",
+                "Replication",
                 "TokenPool", arguments, logging,
                 lifecycle, .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -162,7 +180,9 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "CouchDB", "CouchDocument", "DesignDocuments", "Gateway", "TestSupport", "TokenPool", crypto,
+                "CouchDB", "CouchDocument", "DesignDocuments", "Gateway", "GridCertificates", "LDAPDirectory",
+                "TestSupport", "TokenPool", "WebTokens", crypto,
+                .product(name: "CryptoExtras", package: "swift-crypto"),
             ], swiftSettings: strict),
         .testTarget(
             name: "GridDataTests",
@@ -191,6 +211,7 @@ let package = Package(
         // C libraries of the system.
         .target(name: "CSpawn"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLDAP", pkgConfig: "ldap", providers: [.apt(["libldap-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(
             name: "CJavaScriptCore", pkgConfig: "javascriptcoregtk-4.1",
@@ -203,7 +224,9 @@ let package = Package(
 
 // For `Scripts/fuzz`: only what is fuzzed, for with libFuzzer every program has the `main` of libFuzzer.
 if Context.environment["TOKENPOOL_FUZZ"] != nil {
-    let fuzzed = ["CICU", "CJavaScriptCore", "CouchDocument", "CouchServer", "CouchStore", "FuzzTargets"]
+    let fuzzed = [
+        "CICU", "CJavaScriptCore", "CouchDocument", "CouchServer", "CouchStore", "FuzzTargets", "WebTokens",
+    ]
     package.products = []
     package.targets = package.targets.filter { fuzzed.contains($0.name) }
     package.targets.append(

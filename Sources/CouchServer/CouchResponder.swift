@@ -126,7 +126,8 @@ extension CouchService {
             let taken = try workload.admit(isUrgent: CouchResponder.isUrgent(request))
             share = taken
             let call = try Call(
-                request, channel: channel, share: taken, largestRequest: settings.limits.requestSize)
+                request, channel: channel, share: taken, largestRequest: settings.limits.requestSize, isSecure: isSecure
+            )
             answer = try await self.answer(call, as: account)
         } catch let refusal as Refusal {
             answer = Answer(refusal)

@@ -18,6 +18,8 @@ package final class CouchService: Sendable {
     let replication: any ReplicationDesk
     /// Who serves pages beside the databases.
     let guest: (any GuestPages)?
+    /// Whether it is served over TLS.
+    let isSecure: Bool
     let uuids = UUIDs()
     let feeds: EndSignal
     let events: DatabaseEvents
@@ -35,10 +37,11 @@ package final class CouchService: Sendable {
     ///   - secret: Seals session cookies.
     package init(
         store: Store, administrators: [Administrator], secret: String, settings: Settings,
-        replication: any ReplicationDesk, guest: (any GuestPages)? = nil, logger: Logger,
+        replication: any ReplicationDesk, guest: (any GuestPages)? = nil, isSecure: Bool = false, logger: Logger,
         clock: @escaping @Sendable () -> Int
     ) {
         self.guest = guest
+        self.isSecure = isSecure
         self.store = store
         self.logger = logger
         self.settings = settings
@@ -49,7 +52,8 @@ package final class CouchService: Sendable {
         events = DatabaseEvents(databases: store.databaseNames(), start: start * 1_000_000)
         workload = Workload { settings.limits.workload }
         self.administrators = Administrators(given: administrators, settings: settings)
-        signIn = SignIn(administrators: self.administrators, settings: settings, secret: secret) { name in
+        signIn = SignIn(administrators: self.administrators, settings: settings, secret: secret, isSecure: isSecure) {
+            name in
             try await UserDocuments.read(name, in: store)
         }
     }

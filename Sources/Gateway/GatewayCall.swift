@@ -3,20 +3,6 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 
-/// What a request came over.
-package struct GatewayConnection: Sendable {
-    let channel: any Channel
-    /// Calls a function once the client has gone.
-    let whenClientHangsUp: @Sendable (_ act: @escaping @Sendable () -> Void) -> Void
-
-    package init(
-        _ channel: any Channel, whenClientHangsUp: @escaping @Sendable (_ act: @escaping @Sendable () -> Void) -> Void
-    ) {
-        self.channel = channel
-        self.whenClientHangsUp = whenClientHangsUp
-    }
-}
-
 /// A request as the pages of the gateway see it.
 struct GatewayCall: Sendable {
     let method: String
@@ -25,20 +11,15 @@ struct GatewayCall: Sendable {
     /// The query as it was sent.
     let query: Substring
     let headers: HTTPFields
-    /// The sender's address, without port.
-    let peer: String
-    private let connection: GatewayConnection
+    let client: GatewayClient
     private let request: Request
     private let load: GatewayLoad.Share
 
-    init(
-        _ request: Request, path: String, query: Substring, over connection: GatewayConnection, load: GatewayLoad.Share
-    ) {
+    init(_ request: Request, path: String, query: Substring, from client: GatewayClient, load: GatewayLoad.Share) {
         self.request = request
         self.path = path
         self.query = query
-        self.connection = connection
-        peer = connection.channel.remoteAddress?.ipAddress ?? "local"
+        self.client = client
         self.load = load
         headers = request.headers
         method = request.method.rawValue
@@ -59,7 +40,7 @@ struct GatewayCall: Sendable {
     ) async throws -> Value {
         guard isLong else { return try await body() }
         let work = Task { try await body() }
-        connection.whenClientHangsUp { work.cancel() }
+        client.whenGone { work.cancel() }
         return try await withTaskCancellationHandler {
             try await work.value
         } onCancel: {
@@ -68,10 +49,11 @@ struct GatewayCall: Sendable {
     }
 
     /// The whole body, which is bounded, for one request and for all together.
-    func body() async throws -> [UInt8] {
+    func body(atMost most: Int = .max) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         for try await piece in request.body {
             try load.hold(piece.readableBytes)
+            if bytes.count + piece.readableBytes > most { throw GatewayRefusal(413, "the request is too large") }
             bytes.append(contentsOf: piece.readableBytesView)
         }
         return bytes

@@ -63,7 +63,7 @@ package final class PoolGateway: Sendable {
     package func endWaiting() { dispatcher.withLock { $0 }?.desk.endWaiting() }
 
     /// Answers a request below ``prefix``.
-    package func respond(to request: Request, over connection: GatewayConnection) async throws -> Response {
+    package func respond(to request: Request, from client: GatewayClient) async throws -> Response {
         let target = request.head.path ?? "/"
         let end = target.firstIndex(of: "?") ?? target.endIndex
         let query = target[end...].dropFirst()
@@ -71,7 +71,7 @@ package final class PoolGateway: Sendable {
         do {
             let share = try load.admit()
             let path = try RawQuery.decoded(target[..<end].dropFirst(Self.prefix.count))
-            let call = GatewayCall(request, path: path, query: query, over: connection, load: share)
+            let call = GatewayCall(request, path: path, query: query, from: client, load: share)
             answer = try await self.answer(call)
         } catch let refusal as GatewayRefusal {
             answer = GatewayAnswer(refusal)
@@ -85,6 +85,9 @@ package final class PoolGateway: Sendable {
             answer = GatewayAnswer(.overload("the store is busy"))
         } catch CouchDBError.notFound {
             answer = .text(500, "there is no database \"\(settings.database)\": make it with `tokenpool init`")
+        } catch let fault as DirectoryFault {
+            logger.warning("gateway can not ask who somebody is", metadata: ["reason": "\(fault.reason)"])
+            answer = GatewayAnswer(.overload("who you are can not be found out now"))
         } catch is CancellationError {
             answer = GatewayAnswer(.overload("the server is stopping"))
         } catch {

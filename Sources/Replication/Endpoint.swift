@@ -149,6 +149,8 @@ package struct Endpoint: Sendable {
         case .local(let database):
             configuration = try ServerConfiguration(url: access.url)
             configuration.credentials = .bearer(token: access.token(account))
+            // This server itself, whatever its certificate names.
+            configuration.tls.unverifiedHost = access.host
             // A proxy of the environment is for the world outside.
             configuration.proxy = ""
             name = database
@@ -186,6 +188,8 @@ package struct ReplicationAccount: Hashable, Sendable {
 package struct LocalAccess: Sendable {
     /// Its URL on loopback.
     package let url: String
+    /// The host of that, which is not verified.
+    package let host: String?
     /// Its id, part of the ids of replications.
     package let uuid: String
     /// A bearer token that signs in as that account.
@@ -198,12 +202,13 @@ package struct LocalAccess: Sendable {
     package let schedule: @Sendable () -> ReplicationSchedule
 
     package init(
-        url: String, uuid: String, token: @escaping @Sendable (ReplicationAccount) -> String,
+        url: String, host: String? = nil, uuid: String, token: @escaping @Sendable (ReplicationAccount) -> String,
         account: @escaping @Sendable (String) async throws -> ReplicationAccount?,
         databases: @escaping @Sendable () -> AsyncStream<Set<String>>,
         schedule: @escaping @Sendable () -> ReplicationSchedule
     ) {
         self.url = url
+        self.host = host
         self.uuid = uuid
         self.token = token
         self.account = account

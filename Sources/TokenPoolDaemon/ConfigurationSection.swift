@@ -1,6 +1,12 @@
 import CouchDocument
 import TokenPool
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// What is wrong with a configuration file, in one line: `file:line: key: what was expected`.
 struct ConfigurationFault: Error, CustomStringConvertible {
     let description: String
@@ -77,6 +83,16 @@ struct ConfigurationSection: Sendable {
     func required(_ key: String, _ expected: String) throws -> String {
         guard let text = try text(key), !text.isEmpty else { throw fault(key, "\(expected) is expected") }
         return text
+    }
+
+    /// The name of a file that is there.
+    func file(_ key: String) throws -> String? {
+        guard let name = try text(key) else { return nil }
+        guard access(name, R_OK) == 0 else {
+            throw fault(
+                key, "a file is expected that can be read, not \"\(name)\": \(String(cString: strerror(errno)))")
+        }
+        return name
     }
 
     /// A list of texts; one text alone is a list of one.

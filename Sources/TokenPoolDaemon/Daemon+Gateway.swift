@@ -21,7 +21,9 @@ extension Daemon {
     }
 
     /// Serves the gateway alone, in front of another server.
-    func serveGateway(folder: DataFolder, descriptors: Int, logger: Logger) async throws {
+    func serveGateway(
+        folder: DataFolder, descriptors: Int, security: TransportSecurity?, logger: Logger
+    ) async throws {
         let configuration: ServerConfiguration
         do { configuration = try ServerConfiguration(url: options.store) } catch {
             throw StartRefusal(reason: "--store \(options.store): \(error)")
@@ -49,25 +51,28 @@ extension Daemon {
         let host = options.bind
         let descriptor = options.readyDescriptor
         let http = CouchHTTPServer(
-            guest: GatewayPages(gateway: gateway), settings: try folder.settings(), host: host, port: options.port,
-            mostConnections: descriptors / 4 * 3, logger: logger
+            guest: GatewayPages(gateway: gateway, isSecure: security != nil), settings: try folder.settings(), host: host, port: options.port,
+            mostConnections: descriptors / 4 * 3, security: security, logger: logger
         ) { port in
             open.yield(url)
             announced.yield(url)
             ask.yield(url)
-            Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
+            Self.announce("ready \(Self.url(host, port, isSecure: security != nil))\n", on: descriptor)
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(service: http),
             .init(
                 service: GatewayService(
                     gateway: gateway, url: opened, administrator: name, password: password, sweeps: options.janitor,
-                    logger: logger)),
+                    unverifiedHost: nil, logger: logger)),
         ]
         services += replicaService(asked, administrator: name, password: password, logger: logger)
+        if let watch = certificateWatch(security, logger) { services.append(.init(service: watch)) }
         if options.janitor {
             services.append(
-                .init(service: JanitorService(url: urls, administrator: name, password: password, logger: logger)))
+                .init(
+                    service: JanitorService(
+                        url: urls, administrator: name, password: password, unverifiedHost: nil, logger: logger)))
         }
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)

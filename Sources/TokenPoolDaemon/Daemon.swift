@@ -30,7 +30,7 @@ func say(_ text: String) { put("tokenpoold: \(text)\n", on: STDERR_FILENO) }
 /// One life of the daemon: opens the folder, serves, drains and closes.
 struct Daemon {
     let options: TokenPoolDaemon
-    let dispatcher: DispatcherConfiguration
+    var dispatcher: DispatcherConfiguration
 
     /// How long running requests may go on after SIGTERM, in seconds.
     static let grace = 20
@@ -45,8 +45,14 @@ struct Daemon {
         let descriptors = Self.raiseDescriptorLimit()
         let folder = try DataFolder(path: options.folder)
         let logger = Logger(label: "tokenpoold")
+        var daemon = self
+        daemon.dispatcher.signIn.trust = try gridTrust()
+        let security = try transportSecurity()
         if options.store != "embedded" {
-            do { try await serveGateway(folder: folder, descriptors: descriptors, logger: logger) } catch {
+            do {
+                try await daemon.serveGateway(
+                    folder: folder, descriptors: descriptors, security: security, logger: logger)
+            } catch {
                 throw refusal(for: error)
             }
             return
@@ -58,7 +64,8 @@ struct Daemon {
             throw StartRefusal(reason: "\(error)")
         }
         do {
-            try await serve(store, folder: folder, descriptors: descriptors, logger: logger)
+            try await daemon.serve(
+                store, folder: folder, descriptors: descriptors, security: security, logger: logger)
         } catch {
             await store.close()
             throw refusal(for: error)
@@ -79,7 +86,9 @@ struct Daemon {
         return Int(setrlimit(resource, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur)
     }
 
-    private func serve(_ store: Store, folder: DataFolder, descriptors: Int, logger: Logger) async throws {
+    private func serve(
+        _ store: Store, folder: DataFolder, descriptors: Int, security: TransportSecurity?, logger: Logger
+    ) async throws {
         let secret = try folder.line(of: "cookie-secret") { DataFolder.secret(byteCount: 32) }.line
         let password = try password(folder)
         let replicator = Replicator(nodeName: CouchService.nodeName, logger: logger, time: .system(wall: { time(nil) }))
@@ -91,7 +100,8 @@ struct Daemon {
         let service = CouchService(
             store: store, administrators: [Administrator(name: options.admin, password: password)],
             secret: secret, settings: try folder.settings(), replication: ReplicatorDesk(replicator: replicator),
-            guest: gateway.map(GatewayPages.init), logger: logger, clock: { time(nil) })
+            guest: gateway.map { GatewayPages(gateway: $0, isSecure: security != nil) }, isSecure: security != nil,
+            logger: logger, clock: { time(nil) })
         directory.open(service.signIn)
         try await service.createSystemDatabases()
         let host = options.bind
@@ -102,17 +112,19 @@ struct Daemon {
         let (asked, ask) = AsyncStream.makeStream(of: String.self)
         let replication = ReplicationService(replicator: replicator) {
             guard let url = await served.first(where: { _ in true }) else { throw CancellationError() }
-            return Self.access(to: service, at: url)
+            return Self.access(to: service, at: url, host: Self.ownAddress(of: host))
         }
         // A quarter of the descriptors is kept for the files of databases, views and attachments.
         let server = CouchHTTPServer(
-            service: service, host: host, port: options.port, mostConnections: descriptors / 4 * 3, logger: logger
+            service: service, host: host, port: options.port, mostConnections: descriptors / 4 * 3,
+            security: security, logger: logger
         ) { port in
-            Self.announce("ready \(Self.url(host, port))\n", on: descriptor)
-            announced.yield(Self.url(Self.ownAddress(of: host), port))
-            reached.yield(Self.url(Self.ownAddress(of: host), port))
-            open.yield(Self.url(Self.ownAddress(of: host), port))
-            ask.yield(Self.url(Self.ownAddress(of: host), port))
+            let own = Self.url(Self.ownAddress(of: host), port, isSecure: security != nil)
+            Self.announce("ready \(Self.url(host, port, isSecure: security != nil))\n", on: descriptor)
+            announced.yield(own)
+            reached.yield(own)
+            open.yield(own)
+            ask.yield(own)
         }
         // Ended in the opposite order: janitor and replications still have the server to write to.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
@@ -121,13 +133,15 @@ struct Daemon {
         if let gateway {
             let opening = GatewayService(
                 gateway: gateway, url: opened, administrator: options.admin, password: password, store: service,
-                sweeps: options.janitor, logger: logger)
+                sweeps: options.janitor, unverifiedHost: Self.ownAddress(of: host), logger: logger)
             services.append(.init(service: opening))
         }
         services += replicaService(asked, administrator: options.admin, password: password, logger: logger)
+        if let watch = certificateWatch(security, logger) { services.append(.init(service: watch)) }
         if options.janitor {
             let janitor = JanitorService(
-                url: urls, administrator: options.admin, password: password, logger: logger)
+                url: urls, administrator: options.admin, password: password,
+                unverifiedHost: Self.ownAddress(of: host), logger: logger)
             services.append(.init(service: janitor))
         }
         var configuration = ServiceGroupConfiguration(
@@ -136,8 +150,8 @@ struct Daemon {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    static func url(_ host: String, _ port: Int) -> String {
-        "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    static func url(_ host: String, _ port: Int, isSecure: Bool) -> String {
+        "\(isSecure ? "https" : "http")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 
     /// Where the daemon itself reaches what listens there.
@@ -174,10 +188,10 @@ struct Daemon {
     }
 
     /// How the replicator reaches the databases of this server: as a client, in the name of who asked.
-    private static func access(to service: CouchService, at url: String) -> LocalAccess {
+    private static func access(to service: CouchService, at url: String, host: String) -> LocalAccess {
         let signIn = service.signIn
         return LocalAccess(
-            url: url, uuid: service.store.uuid,
+            url: url, host: host, uuid: service.store.uuid,
             token: { signIn.ownToken(name: $0.name, roles: $0.roles) },
             account: { name in
                 try await signIn.account(named: name).map { ReplicationAccount(name: $0.name, roles: $0.roles) }

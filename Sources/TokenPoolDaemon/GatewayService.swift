@@ -25,6 +25,8 @@ struct GatewayService: Service {
     var store: CouchService?
     /// Whether to act on what becomes due.
     let sweeps: Bool
+    /// The store's host when it is this process, which knows itself whatever its certificate names.
+    let unverifiedHost: String?
     let logger: Logger
 
     func run() async throws {
@@ -37,6 +39,7 @@ struct GatewayService: Service {
         configuration.credentials = .basic(user: administrator, password: password)
         configuration.proxy = ""
         configuration.near = store.map { NearServer(to: $0, as: administrator) }
+        configuration.tls.unverifiedHost = unverifiedHost
         let server = try Server(configuration)
         let watch = DeadlineWatch()
         let pool = gateway.open(server) { watch.note($0) }
@@ -63,11 +66,16 @@ extension NearServer {
 /// The gateway as pages of the store's own server.
 struct GatewayPages: GuestPages {
     let gateway: PoolGateway
+    /// Whether they are served over TLS.
+    let isSecure: Bool
     var prefix: String { PoolGateway.prefix }
 
     func respond(to request: Request, over channel: any Channel) async throws -> Response {
-        try await gateway.respond(
-            to: request, over: GatewayConnection(channel) { channel.whenClientHangsUp($0) })
+        let client = GatewayClient(
+            address: channel.remoteAddress?.ipAddress ?? "local", isSecure: isSecure,
+            certificates: { try await channel.clientCertificates() },
+            whenGone: { channel.whenClientHangsUp($0) })
+        return try await gateway.respond(to: request, from: client)
     }
 }
 
@@ -102,7 +110,8 @@ final class StoreUsers: Sendable {
                 guard let signIn = signIn.withLock({ $0 }), let account = try await signIn.account(named: name) else {
                     return nil
                 }
-                return UserDirectory.User(name: name, roles: account.roles)
+                return UserDirectory.User(
+                    name: name, roles: account.roles, hasPassword: try await signIn.hasPassword(name))
             })
     }
 }

@@ -31,6 +31,22 @@ struct TokenPoolDaemon: AsyncParsableCommand {
     @Option(help: "The port; 0 takes any free one, see the ready line.")
     var port = 5984
 
+    @Option(
+        help: ArgumentHelp(
+            "The server's certificate, PEM, with those between it and an authority: serve over TLS.",
+            discussion: "Read again on SIGHUP and when it changes.", valueName: "file"))
+    var tlsCertificate: String?
+
+    @Option(help: ArgumentHelp("The private key of --tls-certificate, PEM.", valueName: "file"))
+    var tlsKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The authorities whose certificates let people sign in at the dispatcher: a PEM file or a folder.",
+            discussion: "A folder such as /etc/grid-security/certificates, with revocation lists.",
+            valueName: "file|folder"))
+    var tlsClientCa: String?
+
     @Option(help: "The server admin's name.")
     var admin = "admin"
 
@@ -81,6 +97,12 @@ struct TokenPoolDaemon: AsyncParsableCommand {
         }
         guard !admin.isEmpty, !admin.contains(":") else {
             throw ValidationError("--admin \(admin): a name is not empty and has no colon")
+        }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ValidationError("--tls-certificate and --tls-key: give both or none")
+        }
+        guard tlsClientCa == nil || tlsCertificate != nil else {
+            throw ValidationError("--tls-client-ca: clients show certificates over TLS only: give --tls-certificate")
         }
         if let readyDescriptor, fcntl(readyDescriptor, F_GETFD) < 0 {
             throw ValidationError("--ready-fd \(readyDescriptor): no such file descriptor is open")

@@ -2,6 +2,7 @@ import CouchDocument
 import Crypto
 import Testing
 import TokenPool
+import WebTokens
 
 @testable import Gateway
 
@@ -24,8 +25,8 @@ struct SignInTests {
     func forged() throws {
         let text = AccessToken(user: "alice", expires: 2000).text(key, now: 1000)
         let parts = text.split(separator: ".").map(String.init)
-        let none = AccessToken.encode(#"{"alg":"none"}"#.utf8)
-        let bob = AccessToken.encode(#"{"iss":"tokenpool","sub":"bob","exp":2000.0}"#.utf8)
+        let none = WebToken.encode(#"{"alg":"none"}"#.utf8)
+        let bob = WebToken.encode(#"{"iss":"tokenpool","sub":"bob","exp":2000.0}"#.utf8)
         for forged in [
             "", "a.b.c", "\(none).\(parts[1]).", "\(none).\(parts[1]).\(parts[2])", "\(parts[0]).\(bob).\(parts[2])",
             text + "A", String(text.dropLast()),

@@ -28,11 +28,12 @@ public struct TestServer: Sendable {
     public static func start(arguments: [String] = []) async throws -> TestServer {
         let process = try ServerProcess(arguments: arguments)
         let port = try await process.launch(port: 0)
+        let scheme = arguments.contains("--tls-certificate") ? "https" : "http"
         return TestServer(
-            url: "http://\(ServerProcess.admin):\(ServerProcess.password)@127.0.0.1:\(port)", process: process)
+            url: "\(scheme)://\(ServerProcess.admin):\(ServerProcess.password)@127.0.0.1:\(port)", process: process)
     }
 
-    /// A client of this server.
+    /// A client of this server, if that is not over TLS.
     public func client() throws -> Server { try Server(url: url) }
 
     /// The folder of its databases.

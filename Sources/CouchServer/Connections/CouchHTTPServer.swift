@@ -13,28 +13,33 @@ package struct CouchHTTPServer: Service {
     private let host: String
     private let port: Int
     private let mostConnections: Int
+    private let security: TransportSecurity?
     private let logger: Logger
     private let onReady: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
     ///   - port: 0 for any free one.
     ///   - mostConnections: What the process can bear, whatever the settings say.
+    ///   - security: `nil`: without TLS.
     ///   - onReady: Called with the port once connections are taken.
     package init(
-        service: CouchService, host: String, port: Int, mostConnections: Int, logger: Logger,
+        service: CouchService, host: String, port: Int, mostConnections: Int, security: TransportSecurity?,
+        logger: Logger,
         onReady: @escaping @Sendable (_ port: Int) async -> Void
     ) {
         let couch = CouchResponder(service: service)
         self.init(
             responder: AnyResponder { try await couch.respond(to: $0, context: $1) }, settings: service.settings,
             // Feeds would keep the server from stopping: they end as soon as it is asked to.
-            onStop: { service.endFeeds() }, host: host, port: port, mostConnections: mostConnections, logger: logger,
-            onReady: onReady)
+            onStop: { service.endFeeds() }, host: host, port: port, mostConnections: mostConnections,
+            security: security,
+            logger: logger, onReady: onReady)
     }
 
     /// Serves only these pages; all else is not found.
     package init(
-        guest: any GuestPages, settings: Settings, host: String, port: Int, mostConnections: Int, logger: Logger,
+        guest: any GuestPages, settings: Settings, host: String, port: Int, mostConnections: Int,
+        security: TransportSecurity?, logger: Logger,
         onReady: @escaping @Sendable (_ port: Int) async -> Void
     ) {
         let responder = AnyResponder { request, context in
@@ -43,13 +48,15 @@ package struct CouchHTTPServer: Service {
         }
         self.init(
             responder: responder, settings: settings, onStop: {}, host: host, port: port,
-            mostConnections: mostConnections, logger: logger, onReady: onReady)
+            mostConnections: mostConnections, security: security, logger: logger, onReady: onReady)
     }
 
     private init(
         responder: AnyResponder, settings: Settings, onStop: @escaping @Sendable () -> Void, host: String, port: Int,
-        mostConnections: Int, logger: Logger, onReady: @escaping @Sendable (_ port: Int) async -> Void
+        mostConnections: Int, security: TransportSecurity?, logger: Logger,
+        onReady: @escaping @Sendable (_ port: Int) async -> Void
     ) {
+        self.security = security
         self.responder = responder
         self.settings = settings
         self.onStop = onStop
@@ -68,7 +75,7 @@ package struct CouchHTTPServer: Service {
         let requests = RequestCount()
         let application = Application(
             responder: responder,
-            server: HTTPServerBuilder { responder in
+            server: HTTPServerBuilder { [security] responder in
                 ConnectionChannel(
                     http: HTTP1Channel(
                         responder: responder,
@@ -78,7 +85,7 @@ package struct CouchHTTPServer: Service {
                                 ConnectionWatch(requests: requests),
                             ],
                             // Between two requests.
-                            idleTimeout: .seconds(600))))
+                            idleTimeout: .seconds(600))), security: security)
             },
             configuration: .init(address: .hostname(host, port: port), backlog: 1024),
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) },

@@ -21,8 +21,13 @@ package struct Call: Sendable {
     let share: Workload.Share
     /// Bytes; CouchDB's `max_http_request_size`.
     private let largestRequest: Int
+    /// Whether it came over TLS.
+    let isSecure: Bool
 
-    init(_ request: Request, channel: (any Channel)?, share: Workload.Share, largestRequest: Int) throws(Refusal) {
+    init(
+        _ request: Request, channel: (any Channel)?, share: Workload.Share, largestRequest: Int, isSecure: Bool = false
+    ) throws(Refusal) {
+        self.isSecure = isSecure
         self.request = request
         self.channel = channel
         self.share = share
@@ -43,7 +48,7 @@ package struct Call: Sendable {
     }
 
     /// `http://HOST`, for `Location`.
-    var base: String { "http://\(hostHeader ?? "localhost")" }
+    var base: String { "\(isSecure ? "https" : "http")://\(hostHeader ?? "localhost")" }
 
     /// The host as the client named it.
     var hostHeader: String? { request.head.authority }

@@ -10,9 +10,12 @@ import NIOHTTPTypes
 /// body, an answer that is written while it is made) moves to the common pool; see ``CouchService`` and ``CouchResponder``.
 struct ConnectionChannel: ServerChildChannel {
     let http: HTTP1Channel
+    /// `nil`: without TLS.
+    let security: TransportSecurity?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         ReadingThread.declare()
+        do { try security?.secure(channel) } catch { return channel.eventLoop.makeFailedFuture(error) }
         return http.setup(channel: channel, logger: logger)
     }
 

@@ -50,12 +50,14 @@ struct SessionCookie: Sendable {
     /// The header that begins a session.
     ///
     /// - Parameter lifetime: Seconds; `chttpd_auth/timeout`.
-    static func header(user: String, secret: String, salt: String, now: Int, lifetime: Int) -> String {
+    static func header(
+        user: String, secret: String, salt: String, now: Int, lifetime: Int, isSecure: Bool
+    ) -> String {
         let text = "\(user):" + String(now, radix: 16, uppercase: true)
         let value = Data(Array(text.utf8) + [UInt8(ascii: ":")] + seal(text, secret: secret, salt: salt))
             .base64EncodedString().compactMap { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 == "=" ? nil : $0 }
         return "\(name)=\(String(value)); Version=1; Expires=\(HTTPDate.text(now + lifetime)); Max-Age=\(lifetime);"
-            + " Path=/; HttpOnly"
+            + " Path=/; HttpOnly" + (isSecure ? "; Secure" : "")
     }
 
     /// The header that ends a session.

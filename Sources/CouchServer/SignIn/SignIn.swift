@@ -3,6 +3,7 @@ import Crypto
 import FoundationEssentials
 import HTTPTypes
 import Synchronization
+import WebTokens
 
 /// Finds out who sends a request: Basic or cookie, against the administrators and the documents in `_users`.
 ///
@@ -37,6 +38,8 @@ package final class SignIn: Sendable {
     /// For each admin of the command line: what the right password gives.
     private let proofs: [String: [UInt8]]
     private let secret: String
+    /// Whether cookies are for TLS alone, as CouchDB has it.
+    private let isSecure: Bool
     private let proofKey = SymmetricKey(size: .bits256)
     /// Signs what the server says to itself, for this life only.
     private let ownKey = SymmetricKey(size: .bits256)
@@ -48,7 +51,11 @@ package final class SignIn: Sendable {
     private static let capacity = 10_000
 
     /// - Parameter secret: Seals cookies; the same after a restart, so that sessions go on.
-    init(administrators: Administrators, settings: Settings, secret: String, lookup: @escaping UserLookup) {
+    init(
+        administrators: Administrators, settings: Settings, secret: String, isSecure: Bool = false,
+        lookup: @escaping UserLookup
+    ) {
+        self.isSecure = isSecure
         self.administrators = administrators
         self.settings = settings
         let key = proofKey
@@ -91,13 +98,19 @@ package final class SignIn: Sendable {
         let claims: JSONObject = [
             "sub": name.map(JSON.string) ?? .null, "roles": .array(roles.map(JSON.string)),
         ]
-        return BearerToken.make(claims, keyID: Self.ownKeyID, key: ownKey)
+        return WebToken.make(claims, keyID: Self.ownKeyID, key: ownKey)
     }
 
     /// Who has that name now; `nil` when nobody does.
     package func account(named name: String) async throws -> Account? {
-        try await sessionUser(name).map { Account(name: name, roles: $0.roles, handler: nil) }
+        if let user = try await sessionUser(name) { return Account(name: name, roles: user.roles, handler: nil) }
+        // Without a password there are no sessions, but somebody there is, who signs in elsewhere.
+        guard let document = try await lookup(name) else { return nil }
+        return Account(name: name, roles: Self.roles(document), handler: nil)
     }
+
+    /// Whether somebody of that name has a password here.
+    package func hasPassword(_ name: String) async throws -> Bool { try await sessionUser(name) != nil }
 
     /// Who signs in by a token. Without keys in the settings there is no such sign-in, as in CouchDB without the handler.
     private func bearer(_ headers: HTTPFields, now: Int) throws(Refusal) -> Account? {
@@ -221,7 +234,8 @@ package final class SignIn: Sendable {
     }
 
     private func sessionHeader(_ name: String, salt: String, now: Int) -> String {
-        SessionCookie.header(user: name, secret: secret, salt: salt, now: now, lifetime: settings.limits.session)
+        SessionCookie.header(
+            user: name, secret: secret, salt: salt, now: now, lifetime: settings.limits.session, isSecure: isSecure)
     }
 
     private static func proof(_ name: String, _ password: String, _ key: SymmetricKey) -> [UInt8] {

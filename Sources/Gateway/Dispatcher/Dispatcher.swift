@@ -11,6 +11,8 @@ final class Dispatcher: Sendable {
     let members: Members
     let users: UserDirectory
     let isPrivate: Bool
+    let signInSettings: SignInSettings
+    let directoryChecks: PasswordChecks
     let challenge = DigestChallenge()
     /// Sign-ins by the client's address.
     let signIns: RequestRate
@@ -25,6 +27,8 @@ final class Dispatcher: Sendable {
         members = Members(pool: pool, users: users, secret: settings.secret, lifetime: settings.signIn.tokenLifetime)
         self.users = users
         isPrivate = settings.isPrivate
+        signInSettings = settings.signIn
+        directoryChecks = PasswordChecks(users.guesses)
         signIns = RequestRate(perSecond: settings.signIn.signInsPerClient)
         requests = RequestRate(perSecond: settings.signIn.requestsPerUser)
     }

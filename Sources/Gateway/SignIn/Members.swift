@@ -49,10 +49,10 @@ final class Members: Sendable {
 
     /// A token for somebody.
     ///
-    /// - Parameter expires: In seconds since 1970; `nil` after the usual time.
-    func token(for user: String, expires: Double? = nil) -> String {
+    /// - Parameter until: It ends no later, in seconds since 1970; `nil` after the usual time.
+    func token(for user: String, until: Double? = nil) -> String {
         let now = seconds
-        return AccessToken(user: user, expires: expires ?? now + lifetime).text(key, now: now)
+        return AccessToken(user: user, expires: min(until ?? .infinity, now + lifetime)).text(key, now: now)
     }
 
     /// What a token says.
@@ -69,6 +69,9 @@ final class Members: Sendable {
         guard let member = try await member(name) else { throw GatewayRefusal(401, "user \(name) not found") }
         return member
     }
+
+    /// Somebody has come or gone.
+    func forget(_ name: String) { _ = known.withLock { $0.removeValue(forKey: name) } }
 
     /// Who has that name; `nil` when nobody does.
     func member(_ name: String) async throws -> Member? {

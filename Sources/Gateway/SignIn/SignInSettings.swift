@@ -6,6 +6,12 @@ package struct SignInSettings: Sendable {
     package var signInsPerClient = 20
     /// Requests in a second of one user; 0 for any number.
     package var requestsPerUser = 0
+    /// Where people without a password in the pool have theirs.
+    package var directory: (any PasswordDirectory)?
+    /// Whose certificates let people in; `nil`: nobody's.
+    package var trust: GridTrust?
+    /// Whose tokens let people in.
+    package var issuers: [TokenIssuer] = []
 
     /// What holds when nobody says otherwise.
     package init() {}

@@ -17,10 +17,13 @@ package struct UserDirectory: Sendable {
     package struct User: Sendable {
         package var name: String
         package var roles: [String]
+        /// Whether a password of theirs is kept here, and no other is asked for elsewhere.
+        package var hasPassword: Bool
 
-        package init(name: String, roles: [String]) {
+        package init(name: String, roles: [String], hasPassword: Bool) {
             self.name = name
             self.roles = roles
+            self.hasPassword = hasPassword
         }
     }
 
@@ -75,11 +78,11 @@ extension UserDirectory {
             },
             guesses: guesses,
             user: { name in
-                if name == administrator { return User(name: name, roles: ["_admin"]) }
+                if name == administrator { return User(name: name, roles: ["_admin"], hasPassword: true) }
                 guard let document = try await server.user(name), document["type"] == "user" else { return nil }
                 // Roles with an underscore are the server's own and never come from a document.
                 let roles = document["roles"]?.arrayValue?.compactMap(\.stringValue).filter { !$0.hasPrefix("_") }
-                return User(name: name, roles: roles ?? [])
+                return User(name: name, roles: roles ?? [], hasPassword: document["salt"] != nil)
             })
     }
 }

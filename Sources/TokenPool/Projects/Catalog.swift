@@ -90,6 +90,9 @@ public struct Catalog: Hashable, Sendable {
         var details: JSONObject = [:]
         details["full_name"] = json["name"]
         details["email"] = json["email"]
+        // The names in their certificates, and how issuers of tokens call them.
+        details["x509"] = json["x509"]
+        details["anonymous_id"] = json["anonymous_id"]
         return User(
             name: name, password: json["password"]?.stringValue,
             roles: json["roles"]?.arrayValue?.compactMap(\.stringValue) ?? [],
