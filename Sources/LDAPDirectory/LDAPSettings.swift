@@ -26,7 +26,7 @@ package struct LDAPSettings: Sendable {
     package var authorityFile: String?
     /// The entry of a user, in which `{user}` stands for the name.
     package var userDN: String
-    /// For each step: connection, sign-in, search. Whole seconds.
+    /// For all of it: connection, sign-in, search. Whole seconds.
     package var timeLimit: Duration
     /// Who may come without being known in the pool.
     package var group: Group?

@@ -51,7 +51,8 @@ extension Daemon {
         let host = options.bind
         let descriptor = options.readyDescriptor
         let http = CouchHTTPServer(
-            guest: GatewayPages(gateway: gateway, isSecure: security != nil), settings: try folder.settings(), host: host, port: options.port,
+            guest: GatewayPages(gateway: gateway, isSecure: security != nil), settings: try folder.settings(),
+            host: host, port: options.port,
             mostConnections: descriptors / 4 * 3, security: security, logger: logger
         ) { port in
             open.yield(url)

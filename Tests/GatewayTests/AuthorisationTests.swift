@@ -56,6 +56,7 @@ private struct Page: Sendable {
         Page(.changing, "GET", "/data/release?handle_id={n}:test:a&failed=no", nil, workers),
         Page(.changing, "GET", "/data/release?handle_id={n}:test:a&failed=yes&retry=yes", nil, workers),
         Page(.changing, "GET", "/data/release?handle_id={n}:test:a&failed=yes&retry=no", nil, workers),
+        Page(.changing, "POST", "/data/renew?project_id={n}&worker_id=w", nil, workers),
         Page(.changing, "POST", "/data/restart_handles", ["project_id": "{n}", "reserved": true], owners),
         Page(.changing, "POST", "/data/restart_handles", ["project_id": "{n}", "handles": ["test:a"]], owners),
         Page(.changing, "GET", "/data/cancel_project?project_id={n}", nil, owners),
