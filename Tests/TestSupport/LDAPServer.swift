@@ -8,7 +8,7 @@ public final class LDAPServer: Sendable {
     public static let isInstalled = FileManager.default.isExecutableFile(atPath: "/usr/sbin/slapd")
 
     private static let script = """
-        import os, socket, subprocess, sys, time
+        import os, shutil, socket, subprocess, sys, time
         folder, certificates, people = sys.argv[1:4]
         def free():
             with socket.socket() as s:
@@ -53,23 +53,24 @@ public final class LDAPServer: Sendable {
         print(f"{plain} {secure}", flush=True)
         sys.stdin.read()
         server.kill()
+        server.wait()
+        shutil.rmtree(folder)
         """
 
     /// `ldap://127.0.0.1:PORT`, which can be secured.
     public let url: String
     /// `ldaps://127.0.0.1:PORT`.
     public let secureURL: String
-    private let folder: String
     // Its input closes when this goes, and then it ends.
-    private let process: ChildProcess
+    private let process: AudibleProcess
 
     /// Starts one with these entries (LDIF).
     public init(_ certificates: TestCertificates, entries: String) throws {
-        folder = FileManager.default.temporaryDirectory.path + "/slapd-\(UUID().uuidString)"
+        let folder = FileManager.default.temporaryDirectory.path + "/slapd-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let people = folder + "/people.ldif"
         try Data(entries.utf8).write(to: URL(fileURLWithPath: people))
-        process = try ChildProcess(
+        process = try AudibleProcess(
             "/usr/bin/env", ["python3", "-c", Self.script, folder, certificates.folder, people], listeningTo: .output)
         let line = String(decoding: process.output.availableData, as: UTF8.self)
         let ports = line.split(whereSeparator: \.isWhitespace)
@@ -77,6 +78,4 @@ public final class LDAPServer: Sendable {
         url = "ldap://127.0.0.1:\(ports[0])"
         secureURL = "ldaps://127.0.0.1:\(ports[1])"
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
 }

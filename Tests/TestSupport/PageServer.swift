@@ -23,13 +23,13 @@ public final class PageServer: Sendable {
     /// Where the files lie.
     public let folder: String
     // Its input closes when this goes, and then it ends.
-    private let process: ChildProcess
+    private let process: AudibleProcess
 
     /// Starts one over a new folder.
     public init(_ certificates: TestCertificates) throws {
         folder = FileManager.default.temporaryDirectory.path + "/pages-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        process = try ChildProcess(
+        process = try AudibleProcess(
             "/usr/bin/env",
             ["python3", "-c", Self.script, folder, certificates.certificate("server"), certificates.key("server")],
             listeningTo: .output)

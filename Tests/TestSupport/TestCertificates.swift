@@ -4,6 +4,8 @@ import Foundation
 public final class TestCertificates: Sendable {
     /// Where they are: `NAME.pem` and `NAME.key`.
     public let folder: String
+    // Removes the folder when its input closes, which happens also when the tests end.
+    private let broom: AudibleProcess
 
     private static let script = #"""
         set -e
@@ -105,11 +107,11 @@ public final class TestCertificates: Sendable {
     private init() async throws {
         folder = FileManager.default.temporaryDirectory.path + "/certificates-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        broom = try AudibleProcess(
+            "/bin/sh", ["-c", "cat >/dev/null; rm -rf \"$0\"", folder], listeningTo: .output)
         let result = try await Tool.run("/bin/bash", ["-c", Self.script, "certificates", folder])
         guard result.status == 0 else { throw TestServerError(description: "OpenSSL made no certificates") }
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     /// The path of a certificate.
     public func certificate(_ name: String) -> String { "\(folder)/\(name).pem" }
@@ -137,7 +139,7 @@ public final class TestCertificates: Sendable {
 public enum Tool {
     /// Runs one; answers its exit status and what it wrote.
     public static func run(_ program: String, _ arguments: [String]) async throws -> (status: Int32, output: String) {
-        let process = try ChildProcess(program, arguments, listeningTo: .output)
+        let process = try AudibleProcess(program, arguments, listeningTo: .output)
         let text = await withCheckedContinuation { continuation in
             Thread.detachNewThread {
                 let data = process.output.readDataToEndOfFile()
