@@ -14,6 +14,26 @@ struct DispatcherConfigurationTests {
             ("sign_in:\n  limits:\n    requests: -1\n", ":3: sign_in.limits.requests: a whole number from 0"),
             ("sign_in: {}\nsign_in: {}\n", "appears twice"),
             ("sign_in: [\n", "this is no YAML"),
+            (
+                "sign_in:\n  ldap:\n    url: ldap://a.example.org\n    start_tls: false\n    user: uid={user}\n",
+                ":4: sign_in.ldap.start_tls: true is expected: passwords would go over the network in clear"
+            ),
+            ("sign_in:\n  ldap:\n    url: http://x\n    user: uid={user}\n", ":3: sign_in.ldap.url: ldaps://HOST"),
+            ("sign_in:\n  ldap:\n    url: ldaps://x\n    user: uid=x\n", ":4: sign_in.ldap.user: {user} is expected"),
+            ("sign_in:\n  ldap: {url: 'ldaps://x'}\n", ":2: sign_in.ldap.user: an entry such as"),
+            (
+                "sign_in:\n  ldap:\n    url: ldaps://x\n    user: uid={user}\n    newcomers: {base: o=x, filter: cn=x}\n",
+                ":5: sign_in.ldap.newcomers.filter: {user} or {dn} is expected"
+            ),
+            (
+                "sign_in:\n  issuers:\n    - issuer: http://x\n      audience: y\n",
+                ":3: sign_in.issuers[1].issuer: https://"
+            ),
+            ("sign_in:\n  issuers:\n    - issuer: https://x\n", ":3: sign_in.issuers[1].audience: whom the tokens"),
+            (
+                "sign_in:\n  issuers:\n    - issuer: https://x\n      audience: y\n      keys: /nowhere\n",
+                ":5: sign_in.issuers[1].keys: a file is expected"
+            ),
         ])
     func fault(text: String, expected: String) async throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "dd-\(UUID().uuidString).yaml").path
