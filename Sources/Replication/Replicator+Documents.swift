@@ -12,6 +12,7 @@ extension Replicator {
     private func ownDatabase(_ name: String) throws -> Database {
         let access = try localAccess()
         var configuration = try ServerConfiguration(url: access.url)
+        configuration.tls.unverifiedHost = access.host
         configuration.credentials = .bearer(token: access.token(.server))
         configuration.proxy = ""
         configuration.logger = logger
