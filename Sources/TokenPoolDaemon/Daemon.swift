@@ -176,7 +176,8 @@ struct Daemon {
         guard options.gateway, !dispatcher.replicas.isEmpty else { return [] }
         let service = ReplicaService(
             url: url, administrator: administrator, password: password, database: options.dispatcherDatabase,
-            configuration: dispatcher.replicas, logger: logger)
+            configuration: dispatcher.replicas,
+            unverifiedHost: options.store == "embedded" ? Self.ownAddress(of: options.bind) : nil, logger: logger)
         return [.init(service: service)]
     }
 

@@ -14,6 +14,8 @@ struct ReplicaService: Service {
     /// The pool's.
     let database: String
     let configuration: ReplicaConfiguration
+    /// The store's host when it is this process, which knows itself whatever its certificate names.
+    let unverifiedHost: String?
     let logger: Logger
 
     func run() async throws {
@@ -25,6 +27,7 @@ struct ReplicaService: Service {
         var access = try ServerConfiguration(url: url)
         access.credentials = .basic(user: administrator, password: password)
         access.proxy = ""
+        access.tls.unverifiedHost = unverifiedHost
         access.maxConnections = 8
         let server = try Server(access)
         let projects = Projects(Pool(database: server.database(database), logger: logger))
