@@ -9,6 +9,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// Where a request passes through many small async functions: they go on where their caller is, without asking where that is.
+let inPlace = strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -96,9 +99,9 @@ let package = Package(
         .target(
             name: "CouchStore",
             dependencies: [
-                "CICU", "CJavaScriptCore", "CouchDocument", crypto, logging,
+                "CICU", "CJavaScriptCore", "CSQLite", "CouchDocument", crypto, logging,
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
-            ], swiftSettings: strict),
+            ], swiftSettings: inPlace),
         .target(
             name: "CouchServer",
             dependencies: [
@@ -210,6 +213,7 @@ let package = Package(
 
         // C libraries of the system.
         .target(name: "CSpawn"),
+        .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLDAP", pkgConfig: "ldap", providers: [.apt(["libldap-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
@@ -225,7 +229,7 @@ let package = Package(
 // For `Scripts/fuzz`: only what is fuzzed, for with libFuzzer every program has the `main` of libFuzzer.
 if Context.environment["TOKENPOOL_FUZZ"] != nil {
     let fuzzed = [
-        "CICU", "CJavaScriptCore", "CouchDocument", "CouchServer", "CouchStore", "FuzzTargets", "WebTokens",
+        "CICU", "CJavaScriptCore", "CSQLite", "CouchDocument", "CouchServer", "CouchStore", "FuzzTargets", "WebTokens",
     ]
     package.products = []
     package.targets = package.targets.filter { fuzzed.contains($0.name) }

@@ -13,6 +13,7 @@ static inline CURLcode tp_setopt_seek_cb(CURL *h, int (*f)(void *, curl_off_t, i
   return curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, f);
 }
 static inline CURLcode tp_getinfo_long(CURL *h, CURLINFO i, long *v) { return curl_easy_getinfo(h, i, v); }
+static inline CURLcode tp_getinfo_off(CURL *h, CURLINFO i, curl_off_t *v) { return curl_easy_getinfo(h, i, v); }
 static inline CURLcode tp_getinfo_ptr(CURL *h, CURLINFO i, void **v) { return curl_easy_getinfo(h, i, v); }
 static inline CURLMcode tp_multi_setopt_long(CURLM *m, CURLMoption o, long v) { return curl_multi_setopt(m, o, v); }
 // Called when the connection stands and before each sending of the request on it, repeats of libcurl's own included.
@@ -22,5 +23,13 @@ static inline CURLcode tp_setopt_prereq_cb(CURL *h, int (*f)(void *, char *, cha
 // Called for each new socket before it connects.
 static inline CURLcode tp_setopt_sockopt_cb(CURL *h, int (*f)(void *, curl_socket_t, curlsocktype)) {
   return curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, f);
+}
+// Called when libcurl begins or ends to wait for a socket, and when it wants to be called after some time.
+static inline CURLMcode tp_multi_setopt_watch(CURLM *m, int (*socket)(CURL *, curl_socket_t, int, void *, void *),
+                                              int (*timer)(CURLM *, long, void *), void *data) {
+  curl_multi_setopt(m, CURLMOPT_SOCKETDATA, data);
+  curl_multi_setopt(m, CURLMOPT_TIMERDATA, data);
+  curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, timer);
+  return curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, socket);
 }
 static inline CURLcode tp_global_init(void) { return curl_global_init(CURL_GLOBAL_ALL); }

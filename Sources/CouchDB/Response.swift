@@ -88,11 +88,11 @@ public struct HeaderFields: Sendable {
 
     /// The values of all fields of that name, in order.
     public func all(_ name: String) -> [String] {
-        let wanted = Array(name.utf8).map(Self.lowercased)
+        let wanted = Array(name.utf8).map(smallLetter)
         var values: [String] = []
         for line in bytes.split(separator: 0x0A) {
             guard line.count > wanted.count, line[line.startIndex + wanted.count] == UInt8(ascii: ":"),
-                line.prefix(wanted.count).map(Self.lowercased) == wanted
+                line.prefix(wanted.count).map(smallLetter) == wanted
             else { continue }
             var value = line.dropFirst(wanted.count + 1)
             while let first = value.first, first == 0x20 || first == 0x09 { value = value.dropFirst() }
@@ -101,10 +101,18 @@ public struct HeaderFields: Sendable {
         }
         return values
     }
+}
 
-    private static func lowercased(_ unit: UInt8) -> UInt8 {
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(unit) ? unit | 0x20 : unit
+extension String {
+    /// Whether these are one header field's name, upper and lower case alike.
+    func isSameFieldName(as other: String) -> Bool {
+        utf8.count == other.utf8.count && zip(utf8, other.utf8).allSatisfy { smallLetter($0) == smallLetter($1) }
     }
+}
+
+/// An ASCII capital as its small letter.
+private func smallLetter(_ unit: UInt8) -> UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(unit) ? unit | 0x20 : unit
 }
 
 /// An answer whose body is read piece by piece.

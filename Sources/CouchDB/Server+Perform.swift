@@ -117,7 +117,7 @@ extension Server {
     {
         var headers = call.headers
         func add(_ name: String, _ value: String) {
-            if !headers.contains(where: { $0.0.lowercased() == name.lowercased() }) { headers.append((name, value)) }
+            if !headers.contains(where: { $0.0.isSameFieldName(as: name) }) { headers.append((name, value)) }
         }
         for (name, value) in configuration.headers { add(name, value) }
         add("Accept", "application/json")

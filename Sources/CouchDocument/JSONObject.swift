@@ -6,7 +6,13 @@ public struct JSONObject: Sendable {
     /// A name and its value.
     public typealias Member = (name: String, value: JSON)
 
-    private var storage: [Member] = []
+    /// A member as it is kept. A struct rather than a tuple, whose arrays the runtime copies and frees by looking up what it is.
+    struct Entry: Sendable {
+        var name: String
+        var value: JSON
+    }
+
+    private var storage: [Entry] = []
     /// Name → position, kept once a scan would cost more than a hash.
     private var positions: [MemberName: Int]?
     private static let scanLimit = 16
@@ -17,34 +23,48 @@ public struct JSONObject: Sendable {
     /// An object of these members, in this order. A repeated name keeps its last value and its last place, as CouchDB
     /// does with `{"a":1,"b":2,"a":3}`.
     public init(_ members: some Sequence<(String, JSON)>) {
-        self.init(lastOf: members.map { (name: $0.0, value: $0.1) })
+        self.init(lastOf: members.map { Entry(name: $0.0, value: $0.1) })
     }
 
     /// The same for members that are gathered already. Costs one pass, however often names are repeated.
-    init(lastOf members: [Member]) {
-        if members.count <= Self.scanLimit {
-            storage.reserveCapacity(members.count)
-            for (name, value) in members {
-                if position(of: name) != nil { removeValue(forName: name) }
-                storage.append((name, value))
+    init(lastOf entries: [Entry]) {
+        if entries.count <= Self.scanLimit {
+            storage = entries
+            if !hasRepeatedName { return }
+            storage.removeAll(keepingCapacity: true)
+            for entry in entries {
+                if position(of: entry.name) != nil { removeValue(forName: entry.name) }
+                storage.append(entry)
             }
             return
         }
         var last: [MemberName: Int] = [:]
-        last.reserveCapacity(members.count)
-        for (position, member) in members.enumerated() { last[MemberName(member.name)] = position }
-        if last.count == members.count {
-            storage = members
+        last.reserveCapacity(entries.count)
+        for (position, entry) in entries.enumerated() { last[MemberName(entry.name)] = position }
+        if last.count == entries.count {
+            storage = entries
             positions = last
             return
         }
-        storage = last.values.sorted().map { members[$0] }
+        storage = last.values.sorted().map { entries[$0] }
         if storage.count > Self.scanLimit { notePositions() }
+    }
+
+    /// For few members: whether two have the same name.
+    private var hasRepeatedName: Bool {
+        storage.indices.contains { position in
+            storage[..<position].contains { Self.isSame($0.name, storage[position].name) }
+        }
+    }
+
+    private static func isSame(_ left: String, _ right: String) -> Bool {
+        // Equal bytes are equal strings, not the other way round; the quick look comes first.
+        left == right && left.utf8.elementsEqual(right.utf8)
     }
 
     private mutating func append(_ name: String, _ value: JSON) {
         positions?[MemberName(name)] = storage.count
-        storage.append((name, value))
+        storage.append(Entry(name: name, value: value))
         if positions == nil && storage.count > Self.scanLimit { notePositions() }
     }
 
@@ -55,9 +75,11 @@ public struct JSONObject: Sendable {
 
     private func position(of name: String) -> Int? {
         if let positions { return positions[MemberName(name)] }
-        // Equal bytes are equal strings, not the other way round; the quick look comes first.
-        return storage.firstIndex { $0.name == name && $0.name.utf8.elementsEqual(name.utf8) }
+        return storage.firstIndex { Self.isSame($0.name, name) }
     }
+
+    /// The members as they are kept, for those here who go through them all.
+    var entries: [Entry] { storage }
 
     /// The number of members.
     public var count: Int { storage.count }
@@ -99,13 +121,32 @@ public struct JSONObject: Sendable {
 
     /// Removes the members of which the condition is true.
     public mutating func removeAll(where condition: (Member) throws -> Bool) rethrows {
-        try storage.removeAll(where: condition)
+        try storage.removeAll { try condition(($0.name, $0.value)) }
         if positions != nil { notePositions() }
+    }
+
+    /// The members whose names fulfil the condition, in order, and the others.
+    public func parted(by condition: (String) -> Bool) -> (those: [Member], others: JSONObject) {
+        var those: [Member] = []
+        var others: [Entry] = []
+        others.reserveCapacity(storage.count)
+        for entry in storage {
+            if condition(entry.name) { those.append((entry.name, entry.value)) } else { others.append(entry) }
+        }
+        var rest = JSONObject()
+        rest.storage = others
+        if others.count > Self.scanLimit { rest.notePositions() }
+        return (those, rest)
     }
 
     /// Takes over every member of the other object; its values win.
     public mutating func merge(_ other: JSONObject) {
-        for (name, value) in other { self[name] = value }
+        if storage.isEmpty {
+            self = other
+            return
+        }
+        storage.reserveCapacity(storage.count + other.storage.count)
+        for entry in other.storage { self[entry.name] = entry.value }
     }
 }
 
@@ -115,7 +156,7 @@ extension JSONObject: RandomAccessCollection {
     /// The position after the last member.
     public var endIndex: Int { storage.count }
     /// The member at a position.
-    public subscript(position: Int) -> Member { storage[position] }
+    public subscript(position: Int) -> Member { (storage[position].name, storage[position].value) }
 }
 
 extension JSONObject: Hashable {
@@ -129,16 +170,18 @@ extension JSONObject: Hashable {
 
     /// Feeds names and values in order.
     public func hash(into hasher: inout Hasher) {
-        for (name, value) in storage {
-            hasher.combine(MemberName(name))
-            hasher.combine(value)
+        for entry in storage {
+            hasher.combine(MemberName(entry.name))
+            hasher.combine(entry.value)
         }
     }
 }
 
 extension JSONObject: ExpressibleByDictionaryLiteral {
     /// An object with its members in the order written. A repeated name keeps its last value.
-    public init(dictionaryLiteral elements: (String, JSON)...) { self.init(elements) }
+    public init(dictionaryLiteral elements: (String, JSON)...) {
+        self.init(lastOf: elements.map { Entry(name: $0.0, value: $0.1) })
+    }
 }
 
 extension JSONObject: CustomStringConvertible {

@@ -139,11 +139,12 @@ struct JSONParser {
     private mutating func object() throws(JSONError) -> JSON {
         try enter()
         defer { depth -= 1 }
-        var members: [JSONObject.Member] = []
         if current == UInt8(ascii: "}") {
             position += 1
-            return .object([:])
+            return .object(JSONObject())
         }
+        var members: [JSONObject.Entry] = []
+        members.reserveCapacity(8)
         while true {
             skipSpace()
             guard current == UInt8(ascii: "\"") else { throw failure("expected a member name") }
@@ -151,7 +152,7 @@ struct JSONParser {
             skipSpace()
             guard current == UInt8(ascii: ":") else { throw failure("expected :") }
             position += 1
-            members.append((name, try value()))
+            members.append(JSONObject.Entry(name: name, value: try value()))
             skipSpace()
             switch current {
             case UInt8(ascii: ","): position += 1
@@ -166,24 +167,20 @@ struct JSONParser {
     private mutating func string() throws(JSONError) -> String {
         position += 1
         let start = position
-        var all: UInt8 = 0
-        while position < bytes.count {
-            let byte = bytes[position]
-            if byte == UInt8(ascii: "\"") {
-                let text =
-                    all < 0x80
-                    // ASCII can not be wrong, so nothing is repaired here.
-                    ? String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
-                    : try utf8(start..<position)
-                position += 1
-                return text
-            }
-            if byte == UInt8(ascii: "\\") { return try stringWithEscapes(from: start) }
-            if byte < 0x20 { throw failure("control character in a string") }
-            all |= byte
+        let isASCII = JSONText.skipPlain(bytes, &position)
+        guard let byte = current else { throw failure("unfinished string") }
+        switch byte {
+        case UInt8(ascii: "\""):
+            let text =
+                isASCII
+                // ASCII can not be wrong, so nothing is repaired here.
+                ? String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
+                : try utf8(start..<position)
             position += 1
+            return text
+        case UInt8(ascii: "\\"): return try stringWithEscapes(from: start)
+        default: throw failure("control character in a string")
         }
-        throw failure("unfinished string")
     }
 
     private func utf8(_ range: Range<Int>) throws(JSONError) -> String {

@@ -65,18 +65,39 @@ public struct JSONWriter: Sendable {
     public mutating func write(_ members: JSONObject) {
         bytes.append(UInt8(ascii: "{"))
         var isFirst = true
-        for (name, value) in members {
+        for member in members.entries {
             if !isFirst { bytes.append(UInt8(ascii: ",")) }
             isFirst = false
-            write(name)
+            write(member.name)
             bytes.append(UInt8(ascii: ":"))
-            write(value)
+            write(member.value)
         }
         bytes.append(UInt8(ascii: "}"))
     }
 
     /// Adds an integer.
-    public mutating func write(_ number: Int) { bytes.append(contentsOf: String(number).utf8) }
+    public mutating func write(_ number: Int) {
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = number.magnitude
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var start = digits.count
+            repeat {
+                start -= 1
+                digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+        }
+    }
+
+    /// Adds a revision with its quotes.
+    public mutating func write(_ revision: Revision) {
+        bytes.append(UInt8(ascii: "\""))
+        write(revision.generation)
+        bytes.append(UInt8(ascii: "-"))
+        bytes.append(contentsOf: revision.hash.utf8)
+        bytes.append(UInt8(ascii: "\""))
+    }
 
     /// Adds a string with its quotes. Only `"`, `\` and control characters are escaped, as CouchDB does.
     public mutating func write(_ text: String) {
@@ -84,16 +105,15 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
         text.withUTF8 { units in
             var start = 0
-            for index in units.indices {
-                let unit = units[index]
-                guard unit < 0x20 || unit == UInt8(ascii: "\"") || unit == UInt8(ascii: "\\") else {
-                    continue
-                }
-                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: units[start..<index]))
-                start = index + 1
-                escape(unit)
+            var position = 0
+            while true {
+                _ = JSONText.skipPlain(units, &position)
+                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: units[start..<position]))
+                guard position < units.count else { break }
+                escape(units[position])
+                position += 1
+                start = position
             }
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: units[start...]))
         }
         bytes.append(UInt8(ascii: "\""))
     }

@@ -15,14 +15,21 @@ public struct Revision: Hashable, Sendable {
     public static let maximumGeneration = 1 << 53
 
     /// Reads `N-text`. `nil` when that is not what it is: no number, no dash or nothing behind it.
-    public init?(_ text: some StringProtocol) {
-        guard let dash = text.firstIndex(of: "-") else { return nil }
-        let number = text[..<dash]
-        let rest = text[text.index(after: dash)...]
-        guard !rest.isEmpty, !number.isEmpty, number.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let generation = Int(number), generation <= Self.maximumGeneration
-        else { return nil }
-        self.init(generation: generation, hash: String(rest))
+    public init?(_ text: some StringProtocol) { self.init(String(text)) }
+
+    /// Reads `N-text`; see ``init(_:)-(StringProtocol)``.
+    public init?(_ text: String) {
+        let units = text.utf8
+        guard let dash = units.firstIndex(of: UInt8(ascii: "-")), dash != units.startIndex else { return nil }
+        let start = units.index(after: dash)
+        var generation = 0
+        for digit in units[..<dash] {
+            guard (0x30...0x39).contains(digit) else { return nil }
+            generation = generation * 10 + Int(digit - 0x30)
+            if generation > Self.maximumGeneration { return nil }
+        }
+        guard start != units.endIndex else { return nil }
+        self.init(generation: generation, hash: String(text[start...]))
     }
 }
 

@@ -1,4 +1,4 @@
-import Crypto
+package import Crypto
 
 /// What an attachment adds to the hash of a revision.
 public struct AttachmentDigest: Hashable, Sendable {
@@ -29,12 +29,20 @@ extension Revision {
     public init(
         editing parent: Revision?, isDeleted: Bool, body: JSONObject, attachments: [AttachmentDigest] = []
     ) {
+        let digest = Self.digest(editing: parent, isDeleted: isDeleted, body: body, attachments: attachments)
+        self.init(generation: (parent?.generation ?? 0) + 1, hash: hexadecimal(digest))
+    }
+
+    /// The 16 bytes that the hash of ``init(editing:isDeleted:body:attachments:)`` stands for.
+    package static func digest(
+        editing parent: Revision?, isDeleted: Bool, body: JSONObject, attachments: [AttachmentDigest] = []
+    ) -> Insecure.MD5Digest {
         var term = ErlangTerm()
         term.reserve(256)
         term.listHeader(count: 5)
         term.atom(isDeleted ? "true" : "false")
         term.integer(parent?.generation ?? 0)
-        if let parent { term.binary(Self.rawHash(parent.hash)) } else { term.integer(0) }
+        if let parent { term.binary(rawHash(parent.hash)) } else { term.integer(0) }
         term.object(body)
         if attachments.isEmpty {
             term.emptyList()
@@ -49,8 +57,7 @@ extension Revision {
             term.emptyList()
         }
         term.emptyList()
-        let digest = Insecure.MD5.hash(data: term.bytes)
-        self.init(generation: (parent?.generation ?? 0) + 1, hash: hexadecimal(digest))
+        return Insecure.MD5.hash(data: term.bytes)
     }
 
     /// 32 hex digits stand for 16 bytes; any other hash stands for its own text.
@@ -70,14 +77,15 @@ extension Revision {
 
 /// Bytes as lower-case hex digits.
 public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    let bytes = Array(bytes)
     func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value }
-    var text: [UInt8] = []
-    text.reserveCapacity(2 * bytes.underestimatedCount)
-    for byte in bytes {
-        text.append(digit(byte >> 4))
-        text.append(digit(byte & 15))
+    return String(unsafeUninitializedCapacity: 2 * bytes.count) { text in
+        for (index, byte) in bytes.enumerated() {
+            text[2 * index] = digit(byte >> 4)
+            text[2 * index + 1] = digit(byte & 15)
+        }
+        return 2 * bytes.count
     }
-    return String(decoding: text, as: UTF8.self)
 }
 
 /// Writes JSON in Erlang's external term format (https://www.erlang.org/doc/apps/erts/erl_ext_dist), version 131.
@@ -208,10 +216,10 @@ private struct ErlangTerm {
             return
         }
         listHeader(count: members.count)
-        for (name, member) in members {
+        for member in members.entries {
             tupleHeader(count: 2)
-            binary(name.utf8)
-            value(member)
+            binary(member.name.utf8)
+            value(member.value)
         }
         emptyList()
     }

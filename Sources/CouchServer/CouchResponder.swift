@@ -11,8 +11,12 @@ package struct CallContext: InitializableFromSource, Sendable {
     let logger: Logger
 
     package init(source: ApplicationRequestContextSource) {
-        channel = source.channel
-        logger = source.logger
+        self.init(channel: source.channel, logger: source.logger)
+    }
+
+    init(channel: any Channel, logger: Logger) {
+        self.channel = channel
+        self.logger = logger
     }
 }
 

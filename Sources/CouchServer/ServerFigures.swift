@@ -31,7 +31,7 @@ final class ServerFigures: Sendable {
     func count(_ method: String, target: String, status: Int, milliseconds: Double) {
         let path = target.utf8.prefix { $0 != UInt8(ascii: "?") }
         let isBulk = path.suffix(11).elementsEqual("/_bulk_docs".utf8)
-        let isView = method == "GET" && target.contains("/_view/")
+        let isView = method == "GET" && Self.namesView(path)
         state.withLock { state in
             state.requests += 1
             state.methods[Self.methods.contains(method) ? method : "OTHER", default: 0] += 1
@@ -49,6 +49,11 @@ final class ServerFigures: Sendable {
             state.shortest = min(state.shortest, milliseconds)
             state.longest = max(state.longest, milliseconds)
         }
+    }
+
+    /// Whether `/_view/` stands in a path.
+    private static func namesView(_ path: some Collection<UInt8>) -> Bool {
+        path.split(separator: UInt8(ascii: "/")).dropLast().contains { $0.elementsEqual("_view".utf8) }
     }
 
     func countWrites(_ count: Int) { state.withLock { $0.writes += count } }

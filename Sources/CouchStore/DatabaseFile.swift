@@ -1,3 +1,4 @@
+import CSQLite
 import GRDB
 
 /// The tables of a database and how its file is opened.
@@ -45,7 +46,11 @@ enum DatabaseFile {
     /// How long a connection waits for another one's lock.
     static let busyMilliseconds: Int32 = 10_000
 
+    /// Without SQLite's count of the memory that it uses, which nobody asks for: every allocation would wait for its lock.
+    private static let withoutMemoryCount: Void = tp_sqlite_without_memory_count()
+
     private static func configuration(label: String) -> Configuration {
+        _ = withoutMemoryCount
         var configuration = Configuration()
         configuration.label = label
         configuration.foreignKeysEnabled = false

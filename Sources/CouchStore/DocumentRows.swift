@@ -35,6 +35,15 @@ struct DocumentRows {
         return try row.step() ? Self.document(row, withBody: withBody) : nil
     }
 
+    /// Whether the document is there and deleted.
+    func isTombstone(_ id: String) throws -> Bool {
+        let row = try SQLStatement(
+            database, "SELECT 1 FROM documents INDEXED BY documents_by_id WHERE deleted = 1 AND id = ?"
+        ).bind(1, id)
+        defer { row.reset() }
+        return try row.step()
+    }
+
     /// Another revision of the document; `nil` when its body is not here.
     func revision(_ revision: Revision, of document: StoredDocument) throws -> StoredDocument? {
         if revision == document.winner { return document }

@@ -48,20 +48,24 @@ package struct Edit: Sendable {
     }
 
     /// Whether the document is a `_local/` one.
-    package var isLocal: Bool { id.hasPrefix("_local/") }
+    package var isLocal: Bool { isReserved && id.hasPrefix("_local/") }
+    /// Whether it is a design document.
+    package var isDesign: Bool { isReserved && id.hasPrefix("_design/") }
+    /// The quick look: only ids of these two kinds begin so.
+    private var isReserved: Bool { id.utf8.first == UInt8(ascii: "_") }
 }
 
 extension Edit {
     /// The body, as it came or as it is stored.
     enum Content: Sendable {
         case fields(JSONObject)
-        case text([UInt8], Hashed?)
+        case packed(Packed)
 
         fileprivate var fields: JSONObject {
             switch self {
             case .fields(let fields): return fields
-            case .text(let text, _):
-                guard let fields = (try? JSON(parsing: text))?.objectValue else {
+            case .packed(let packed):
+                guard let fields = (try? JSON(parsing: packed.text))?.objectValue else {
                     preconditionFailure("what was written as JSON is none")
                 }
                 return fields
@@ -69,37 +73,61 @@ extension Edit {
         }
     }
 
-    /// A revision that was worked out while the members were at hand, and what else it is made of.
-    struct Hashed: Sendable {
-        let revision: Revision
-        let parent: Revision?
-        let isDeleted: Bool
+    /// A body as the text to be stored, and the revision when that was worked out while the members were at hand. As little
+    /// as can be, for a request can bring very many.
+    final class Packed: Sendable {
+        /// A new revision's hash, and what else it is made of.
+        struct Hashed {
+            let hash: RevisionHash
+            let parent: Revision?
+            let isDeleted: Bool
+        }
+
+        let text: [UInt8]
+        let hashed: Hashed?
+
+        init(text: [UInt8], hashed: Hashed?) {
+            self.text = text
+            self.hashed = hashed
+        }
     }
 
     /// Keeps the body as the text to be stored, a fraction of the memory, for an edit that has to wait.
     ///
-    /// - Parameter makesRevision: Whether the new revision is worked out now, rather than when it is written.
-    package mutating func pack(makesRevision: Bool) {
+    /// - Parameters:
+    ///   - makesRevision: Whether the new revision is worked out now, rather than when it is written.
+    ///   - length: About how long the text is.
+    package mutating func pack(makesRevision: Bool, length: Int) {
         guard case .fields(let fields) = content else { return }
         var writer = JSONWriter()
+        writer.reserve(length)
         writer.write(fields)
-        var hashed: Hashed?
+        var hashed: Packed.Hashed?
         if makesRevision, attachments.isEmpty, !isLocal, case .follows(let parent) = lineage {
-            let revision = Revision(editing: parent, isDeleted: isDeleted, body: fields)
-            hashed = Hashed(revision: revision, parent: parent, isDeleted: isDeleted)
+            let digest = Revision.digest(editing: parent, isDeleted: isDeleted, body: fields)
+            hashed = Packed.Hashed(hash: RevisionHash(digest: digest), parent: parent, isDeleted: isDeleted)
         }
-        content = .text(writer.take(), hashed)
+        content = .packed(Packed(text: writer.take(), hashed: hashed))
     }
 
     /// Bytes of a packed body.
-    package var packedSize: Int { if case .text(let text, _) = content { text.count } else { 0 } }
+    package var packedSize: Int { if case .packed(let packed) = content { packed.text.count } else { 0 } }
 
-    /// The revision that was worked out already for this edit as it is now.
-    func knownRevision(after parent: Revision?) -> Revision? {
-        guard case .text(_, let hashed?) = content, attachments.isEmpty, hashed.parent == parent,
-            hashed.isDeleted == isDeleted
+    /// Whether there is nothing left to be worked out: the body is text, and the revision is known.
+    var isWorkedOut: Bool {
+        guard case .packed = content, attachments.isEmpty else { return false }
+        switch lineage {
+        case .replicated: return true
+        case .follows(let parent): return isLocal || knownHash(after: parent) != nil
+        }
+    }
+
+    /// The hash that was worked out already for this edit as it is now.
+    func knownHash(after parent: Revision?) -> RevisionHash? {
+        guard case .packed(let packed) = content, let hashed = packed.hashed, attachments.isEmpty,
+            hashed.parent == parent, hashed.isDeleted == isDeleted
         else { return nil }
-        return hashed.revision
+        return hashed.hash
     }
 }
 

@@ -19,9 +19,24 @@ struct EditWriter {
     /// What this transaction changes in the counts by sequence and by id.
     var sequenceCounts = SequenceCounts()
     var idCounts = IDCounts()
+    /// For documents that were not there; found once, for there can be many.
+    private let inserting: SQLStatement
+    private let insertingNew: SQLStatement
 
-    init(database: Database, state: DatabaseState, settings: DatabaseSettings, attachmentStore: AttachmentStore) {
+    init(database: Database, state: DatabaseState, settings: DatabaseSettings, attachmentStore: AttachmentStore) throws {
         self.database = database
+        inserting = try SQLStatement(
+            database,
+            """
+            INSERT INTO documents (sequence, number, id, deleted, leaves, revision, tree, attachments, body)
+            VALUES (?1, ?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
+            """)
+        insertingNew = try SQLStatement(
+            database,
+            """
+            INSERT INTO documents (sequence, number, id, deleted, leaves, revision, body)
+            VALUES (?1, ?1, ?2, 0, 1, ?3, ?4) ON CONFLICT (deleted, id) DO NOTHING
+            """)
         self.attachmentStore = attachmentStore
         rows = DocumentRows(database: database)
         self.state = state
@@ -30,7 +45,7 @@ struct EditWriter {
     }
 
     /// To be called last in the transaction.
-    func finish() throws {
+    mutating func finish() throws {
         guard state != stateBefore else { return }
         try state.write(to: database)
         try sequenceCounts.write(to: database)
@@ -53,6 +68,7 @@ struct EditWriter {
     /// - Parameter start: The sequence before the caller's first edit. A document that is past it was changed by an
     ///   earlier edit of the same caller.
     private mutating func apply(_ prepared: PreparedEdit, start: Int) throws -> EditOutcome {
+        if let outcome = try insertUnlessThere(prepared) { return outcome }
         let edit = prepared.edit
         let current = try rows.winner(edit.id, withBody: false)
         switch edit.lineage {
@@ -138,7 +154,7 @@ struct EditWriter {
         let encodedAttachments = AttachmentCoding.encode(attachments)
         guard let current else { return try insert(prepared, revision, tree: encodedTree, encodedAttachments) }
         state.sequence += 1
-        if prepared.edit.id.hasPrefix("_design/") { touchesDesignDocuments = true }
+        if prepared.edit.isDesign { touchesDesignDocuments = true }
         let winner = leaves[0]
         // The parent's body is no leaf's any more, wherever it is; the winner's row is dealt with below.
         if let parent, parent != current.winner { try markAsReplaced(parent, of: current) }
@@ -162,17 +178,31 @@ struct EditWriter {
     private mutating func insert(
         _ prepared: PreparedEdit, _ revision: Revision, tree: [UInt8]?, _ attachments: [UInt8]?
     ) throws -> EditOutcome {
+        try inserting.bind(1, state.sequence + 1).bind(2, prepared.edit.id).bind(3, prepared.edit.isDeleted ? 1 : 0)
+            .bind(4, prepared.revision == revision ? prepared.encodedRevision : revision.encoded).bind(5, tree)
+            .bind(6, attachments).bind(7, prepared.body).run()
+        return try inserted(prepared, revision)
+    }
+
+    /// Writes the first revision of a document, for which the index of ids need be searched only once; `nil`: there may be one
+    /// already, look for it.
+    private mutating func insertUnlessThere(_ prepared: PreparedEdit) throws -> EditOutcome? {
+        guard case .follows(nil) = prepared.edit.lineage, !prepared.edit.isDeleted, prepared.edit.attachments.isEmpty,
+            let revision = prepared.revision, let encoded = prepared.encodedRevision,
+            // It would go on from its tombstone.
+            try state.deleted == 0 || !rows.isTombstone(prepared.edit.id)
+        else { return nil }
+        let statement = insertingNew.bind(1, state.sequence + 1)
+        try statement.lend(2, prepared.edit.id) {
+            try statement.lend(3, encoded) { try statement.lend(4, prepared.body) { try statement.run() } }
+        }
+        return statement.changeCount == 0 ? nil : try inserted(prepared, revision)
+    }
+
+    /// Counts a document that was inserted.
+    private mutating func inserted(_ prepared: PreparedEdit, _ revision: Revision) throws -> EditOutcome {
         state.sequence += 1
-        if prepared.edit.id.hasPrefix("_design/") { touchesDesignDocuments = true }
-        try SQLStatement(
-            database,
-            """
-            INSERT INTO documents (sequence, number, id, deleted, leaves, revision, tree, attachments, body)
-            VALUES (?1, ?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
-            """
-        )
-        .bind(1, state.sequence).bind(2, prepared.edit.id).bind(3, prepared.edit.isDeleted ? 1 : 0)
-        .bind(4, revision.encoded).bind(5, tree).bind(6, attachments).bind(7, prepared.body).run()
+        if prepared.edit.isDesign { touchesDesignDocuments = true }
         sequenceCounts.move(from: nil, to: state.sequence)
         try count(prepared.edit.id, isDeleted: prepared.edit.isDeleted, by: 1)
         state.bodyBytes += prepared.body.count

@@ -1,5 +1,13 @@
 import GRDB
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// How many documents that are not deleted stand in each stretch of ids, so that a place in the order of ids is known
 /// without walking to it (`offset` of `_all_docs`).
 ///
@@ -23,30 +31,46 @@ struct IDCounts {
 
     /// By the first id of the row of level 0.
     private var changes: [[UInt8]: Change] = [:]
-    /// The row that was found last: ids from `first` up to `next`.
-    private var found: (first: [UInt8], next: [UInt8]?)?
+    /// The row that was found last: ids from `first` up to `next`, and what is not yet among the changes.
+    private var found: (first: [UInt8], next: [UInt8]?, documents: Int)?
 
     init() {}
 
     /// A document with that id is there now (+1) or not any more (−1).
     mutating func add(_ change: Int, id: String, in database: Database) throws {
-        let id = Array(id.utf8)
-        if let found, !id.lexicographicallyPrecedes(found.first),
-            found.next.map({ id.lexicographicallyPrecedes($0) }) ?? true
-        {
-            changes[found.first, default: Change()].documents += change
+        if let found, !Self.precedes(id, found.first), found.next.map({ Self.precedes(id, $0) }) ?? true {
+            self.found?.documents += change
             return
         }
+        keepFound()
+        let id = Array(id.utf8)
         let first = try Self.row(level: 0, of: id, in: database)
         let after = try SQLStatement(
             database, "SELECT first FROM id_counts WHERE level = 0 AND first > ? ORDER BY first LIMIT 1"
         ).bind(1, id)
         defer { after.reset() }
-        found = (first, try after.step() ? after.bytes(0) : nil)
-        changes[first, default: Change()].documents += change
+        found = (first, try after.step() ? after.bytes(0) : nil, change)
     }
 
-    func write(to database: Database) throws {
+    private mutating func keepFound() {
+        if let found, found.documents != 0 { changes[found.first, default: Change()].documents += found.documents }
+        found = nil
+    }
+
+    /// Whether the id stands before the other in the order of bytes.
+    private static func precedes(_ id: String, _ other: [UInt8]) -> Bool {
+        var id = id
+        return id.withUTF8 { id in
+            let order = other.withUnsafeBytes { other in
+                // `memcmp` wants addresses, which nothing has none of.
+                id.isEmpty || other.isEmpty ? 0 : memcmp(id.baseAddress!, other.baseAddress!, min(id.count, other.count))
+            }
+            return order != 0 ? order < 0 : id.count < other.count
+        }
+    }
+
+    mutating func write(to database: Database) throws {
+        keepFound()
         var changes = changes
         for level in 0..<Self.levels {
             var above: [[UInt8]: Change] = [:]

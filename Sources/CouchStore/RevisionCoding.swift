@@ -8,6 +8,8 @@ import CouchDocument
 struct RevisionEncoder {
     private(set) var bytes: [UInt8] = []
 
+    mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
+
     mutating func number(_ value: Int) {
         var rest = UInt(bitPattern: value)
         while rest >= 0x80 {
@@ -78,9 +80,11 @@ struct RevisionDecoder {
 
 extension Revision {
     /// The revision in about 18 bytes. The first byte's low bit tells a text from a digest.
-    var encoded: [UInt8] {
-        let hash = RevisionHash(self.hash)
+    var encoded: [UInt8] { Self.encoded(generation: generation, RevisionHash(hash)) }
+
+    static func encoded(generation: Int, _ hash: RevisionHash) -> [UInt8] {
         var encoder = RevisionEncoder()
+        encoder.reserve(24)
         if case .text = hash { encoder.number(generation << 1 | 1) } else { encoder.number(generation << 1) }
         encoder.hash(hash)
         return encoder.bytes

@@ -1,4 +1,5 @@
 import CouchDocument
+import Crypto
 
 /// The hash of a revision in few bytes: 32 lower-case hex digits as the 16 bytes they stand for, anything else as text.
 ///
@@ -12,6 +13,14 @@ enum RevisionHash: Hashable, Sendable {
     init(_ hash: String) {
         var text = hash
         self = text.withUTF8 { Self.digest($0) } ?? .text(hash)
+    }
+
+    init(digest: Insecure.MD5Digest) {
+        self = digest.withUnsafeBytes { bytes in
+            .digest(
+                UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        }
     }
 
     private static func digest(_ digits: UnsafeBufferPointer<UInt8>) -> RevisionHash? {

@@ -17,6 +17,33 @@ struct SQLStatement {
     // Copies are made by SQLite: values outlive the call that binds them.
     private static var copied: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
 
+    /// Binds a value without a copy for as long as `body` runs, which must run the statement to its end.
+    func lend<Result>(_ index: Int32, _ value: [UInt8], _ body: () throws -> Result) rethrows -> Result {
+        try value.withUnsafeBytes { bytes in
+            if let address = bytes.baseAddress, !bytes.isEmpty {
+                sqlite3_bind_blob64(handle, index, address, UInt64(bytes.count), nil)
+            } else {
+                sqlite3_bind_zeroblob(handle, index, 0)
+            }
+            return try body()
+        }
+    }
+
+    /// Binds a text likewise.
+    func lend<Result>(_ index: Int32, _ value: String, _ body: () throws -> Result) rethrows -> Result {
+        var value = value
+        return try value.withUTF8 { text in
+            guard let address = text.baseAddress, !text.isEmpty else {
+                bind(index, "")
+                return try body()
+            }
+            return try address.withMemoryRebound(to: CChar.self, capacity: text.count) { address in
+                sqlite3_bind_text64(handle, index, address, UInt64(text.count), nil, UInt8(SQLITE_UTF8))
+                return try body()
+            }
+        }
+    }
+
     @discardableResult
     func bind(_ index: Int32, _ value: Int) -> SQLStatement {
         sqlite3_bind_int64(handle, index, Int64(value))
@@ -73,6 +100,9 @@ struct SQLStatement {
         _ = try step()
         reset()
     }
+
+    /// Rows that the connection's last statement changed.
+    var changeCount: Int { Int(sqlite3_changes(sqlite3_db_handle(handle))) }
 
     /// Ends the use: locks are let go and the statement can be bound anew.
     func reset() { sqlite3_reset(handle) }

@@ -11,17 +11,15 @@ extension StoredDatabase {
     package func write(_ edits: [Edit], validation: EditValidation? = nil) async throws -> [EditOutcome] {
         if edits.isEmpty { return [] }
         try core.refuseWhenClosed()
-        guard let validation else {
-            return try await commit(try await prepare(edits))
-        }
+        guard let validation else { return try await commit(edits) }
         var outcomes: [EditOutcome?] = []
-        var prepared: [PreparedEdit] = []
+        var accepted: [Edit] = []
         for edit in edits {
             let refusal = try await refusal(of: edit, validation)
             outcomes.append(refusal)
-            if refusal == nil { prepared.append(try await prepare(edit)) }
+            if refusal == nil { accepted.append(edit) }
         }
-        var written = try await prepared.isEmpty ? [] : commit(prepared)
+        var written = try await accepted.isEmpty ? [] : commit(accepted)
         written.reverse()
         return outcomes.map { $0 ?? written.removeLast() }
     }
@@ -34,39 +32,44 @@ extension StoredDatabase {
     /// Edits in one transaction: about a tenth of a second.
     private static let mostInTransaction = 5000
 
-    private func commit(_ prepared: [PreparedEdit]) async throws -> [EditOutcome] {
+    private func commit(_ edits: [Edit]) async throws -> [EditOutcome] {
         defer { startCompactionIfDue() }
-        if prepared.count <= Self.mostInTransaction { return try await change("write") { try $0.apply(prepared) } }
+        if edits.count <= Self.mostInTransaction { return try await commitTogether(edits) }
         var outcomes: [EditOutcome] = []
-        outcomes.reserveCapacity(prepared.count)
+        outcomes.reserveCapacity(edits.count)
         // An id that occurred in an earlier transaction of these edits: the first one won.
         var taken: Set<String> = []
-        for start in stride(from: 0, to: prepared.count, by: Self.mostInTransaction) {
-            let some = prepared[start..<min(start + Self.mostInTransaction, prepared.count)]
+        for start in stride(from: 0, to: edits.count, by: Self.mostInTransaction) {
+            let some = edits[start..<min(start + Self.mostInTransaction, edits.count)]
             func isLate(_ edit: Edit) -> Bool {
                 guard case .follows = edit.lineage, !edit.isLocal else { return false }
                 return taken.contains(edit.id)
             }
-            let mine = some.filter { !isLate($0.edit) }
             do {
-                var written = try await change("write") { try $0.apply(mine) }[...]
-                for edit in some { outcomes.append(isLate(edit.edit) ? .conflict : written.removeFirst()) }
+                var written = try await commitTogether(some.filter { !isLate($0) })[...]
+                for edit in some { outcomes.append(isLate(edit) ? .conflict : written.removeFirst()) }
             } catch let error as StoreError where start > 0 {
                 // What was written stays, and is told; the rest was not.
-                outcomes += Array(repeating: .failed(error), count: prepared.count - start)
+                outcomes += Array(repeating: .failed(error), count: edits.count - start)
                 break
             }
-            for edit in some { taken.insert(edit.edit.id) }
+            for edit in some { taken.insert(edit.id) }
         }
         return outcomes
+    }
+
+    private func commitTogether(_ edits: [Edit]) async throws -> [EditOutcome] {
+        let prepared = try await prepare(edits)
+        return try await change("write") { try $0.apply(prepared) }
     }
 
     /// Edits that one thread prepares, when there are many.
     private static let share = 200
 
-    /// Works out what needs no look at the database; many edits on all processors.
+    /// Works out what needs no look at the database; many edits on all processors. Of those that were packed in
+    /// time there is little left.
     private func prepare(_ edits: [Edit]) async throws -> [PreparedEdit] {
-        if edits.count <= Self.share {
+        if edits.count <= Self.share || edits.allSatisfy(\.isWorkedOut) {
             var prepared: [PreparedEdit] = []
             prepared.reserveCapacity(edits.count)
             for edit in edits {

@@ -57,7 +57,7 @@ package final class StoredDatabase: Sendable {
             pool: core.pool, label: name,
             makeWriter: { database in
                 let (state, settings) = core.published.withLock { ($0.state, $0.settings) }
-                return EditWriter(
+                return try EditWriter(
                     database: database, state: state, settings: settings, attachmentStore: core.attachmentStore)
             },
             didCommit: { core.didCommit($0) })

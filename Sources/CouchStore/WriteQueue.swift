@@ -22,7 +22,7 @@ final class WriteQueue: Sendable {
     }
 
     private let pool: DatabasePool
-    private let makeWriter: @Sendable (Database) -> EditWriter
+    private let makeWriter: @Sendable (Database) throws -> EditWriter
     private let didCommit: @Sendable (EditWriter) -> Void
     private let thread: DispatchQueue
     /// Protects the jobs that wait and whether somebody works on them.
@@ -32,7 +32,7 @@ final class WriteQueue: Sendable {
     ///   - makeWriter: A writer with the state as last committed, for a new transaction.
     ///   - didCommit: Told of each commit before the callers are.
     init(
-        pool: DatabasePool, label: String, makeWriter: @escaping @Sendable (Database) -> EditWriter,
+        pool: DatabasePool, label: String, makeWriter: @escaping @Sendable (Database) throws -> EditWriter,
         didCommit: @escaping @Sendable (EditWriter) -> Void
     ) {
         self.pool = pool
@@ -110,7 +110,7 @@ final class WriteQueue: Sendable {
 
     private func commit(_ jobs: [Job]) throws {
         let writer = try pool.writeWithoutTransaction { database in
-            var writer = makeWriter(database)
+            var writer = try makeWriter(database)
             try database.inTransaction(.immediate) {
                 for job in jobs { try job.run(&writer) }
                 try writer.finish()

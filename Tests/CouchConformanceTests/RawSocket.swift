@@ -70,6 +70,9 @@ final class RawSocket: Sendable {
     @discardableResult
     func send(_ text: String) async throws -> Int { try await send(Array(text.utf8)) }
 
+    /// Says that nothing more is sent.
+    func closeSending() async throws { _ = try await perform { [self] in shutdown(descriptor, Int32(SHUT_WR)) } }
+
     /// Reads until the text was seen, or to the end of the connection when it never comes.
     func receive(until text: String) async throws -> String {
         try await perform { [self] in

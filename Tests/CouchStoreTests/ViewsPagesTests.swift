@@ -114,6 +114,51 @@ struct ViewsPagesTests {
         }
     }
 
+    @Test(
+        "of groups come page by page too, in both directions, and all pages are of one moment",
+        arguments: ["_sum", "function (keys, values) { return sum(values); }"])
+    func groups(reduce: String) async throws {
+        let design = DesignDocument(map: "function (doc) { emit([doc.n >> 1, doc.n % 2], doc.n); }", reduce: reduce)
+        try await ViewBench.run(Self.documents) { bench in
+            let pairs = (0..<Self.count / 2).map { "[\($0)] \(4 * $0 + 1)" }
+            let single = (0..<Self.count).map { "[\($0 >> 1),\($0 % 2)] \($0)" }
+            let queries: [(wanted: [String], change: (inout ViewIndexQuery) -> Void)] = [
+                (pairs, { $0.groupLevel = 1 }),
+                (pairs.reversed(), { ($0.groupLevel, $0.descending) = (1, true) }),
+                (single, { $0.group = true }),
+                (Array(single[700..<2900]), { ($0.group, $0.skip, $0.limit) = (true, 700, 2200) }),
+                (
+                    (0..<1500).map { single[$0 * 11 % Self.count] },
+                    { query in
+                        query.group = true
+                        query.keys = (0..<1500).map {
+                            [.integer($0 * 11 % Self.count >> 1), .integer($0 * 11 % Self.count % 2)]
+                        }
+                    }
+                ),
+            ]
+            for (wanted, change) in queries {
+                var query = ViewIndexQuery()
+                change(&query)
+                let first = try await bench.views.pages(design: design, view: "v", query)
+                #expect(first.rows.count < wanted.count)
+                // Later changes are not of that moment.
+                bench.log.delete("d\(Self.count - 1)")
+                _ = try await bench.page(design) { $0.reduce = false }
+                try bench.log.put("{\"_id\":\"d\(Self.count - 1)\",\"n\":\(Self.count - 1)}")
+                var rows = first.rows
+                while let more = try await first.rest?.next() {
+                    #expect(more.count <= 1000)
+                    rows += more
+                }
+                let found = rows.map {
+                    [$0.key, $0.value].map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
+                }
+                #expect(found == wanted)
+            }
+        }
+    }
+
     private func list(_ name: String, _ bench: ViewBench) async throws -> ListRun {
         let rows = try await bench.views.pages(design: Self.design, view: "v", ViewIndexQuery())
         return try bench.views.functions.list(

@@ -10,7 +10,7 @@ import CCurl
 
 /// Moves bytes: one thread with one libcurl multi handle, which holds the connections.
 ///
-/// The thread sleeps in `curl_multi_poll` until a connection or a command needs it, and ends with ``shutdown()`` or when
+/// The thread sleeps in ``SocketWatch`` until a connection or a command needs it, and ends with ``shutdown()`` or when
 /// the transport is dropped. Requests may come from any task.
 final class CouchTransport: Sendable {
     private let mailbox: Mailbox
@@ -24,12 +24,11 @@ final class CouchTransport: Sendable {
     init(_ settings: TransportSettings) {
         _ = Self.globalInit
         guard let multi = curl_multi_init() else { fatalError("out of memory") }
-        // The thread alone uses the handle; the mailbox only wakes it, which libcurl allows from anywhere.
-        nonisolated(unsafe) let shared = multi
-        mailbox = Mailbox(multi: shared)
+        let bell = Bell()
+        mailbox = Mailbox(bell: bell)
         executor = TransportExecutor(mailbox: mailbox)
         let loop = Unmanaged.passRetained(
-            TransportLoop(multi: multi, settings: settings, mailbox: mailbox, executor: executor))
+            TransportLoop(multi: multi, bell: bell, settings: settings, mailbox: mailbox, executor: executor))
         if let error = Self.startThread(loop.toOpaque()) {
             loop.takeRetainedValue().abandon("could not start a thread: \(String(cString: strerror(error)))")
         }

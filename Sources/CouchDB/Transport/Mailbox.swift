@@ -1,4 +1,3 @@
-import CCurl
 import Synchronization
 
 /// What tasks ask of the transport's thread.
@@ -19,24 +18,24 @@ final class Mailbox: Sendable {
         /// Whether the thread will look here again before it sleeps, so that it need not be woken.
         var isAwake = true
         /// `nil` once the thread has gone.
-        var multi: UnsafeMutableRawPointer?
+        var bell: Bell?
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
-    /// Protects the commands, and the multi handle from being woken after its end.
+    /// Protects the commands and whether somebody takes them.
     private let state: Mutex<State>
 
-    init(multi: sending UnsafeMutableRawPointer) { state = Mutex(State(multi: multi)) }
+    init(bell: Bell) { state = Mutex(State(bell: bell)) }
 
     /// Adds a command. `false`: the thread has gone, nothing will be done.
     @discardableResult
     func post(_ command: TransportCommand) -> Bool {
         state.withLock { state in
-            guard let multi = state.multi else { return false }
+            guard let bell = state.bell else { return false }
             state.commands.append(command)
             if !state.isAwake {
                 state.isAwake = true
-                curl_multi_wakeup(multi)
+                bell.ring()
             }
             return true
         }
@@ -75,7 +74,7 @@ final class Mailbox: Sendable {
     func waitForEnd() async {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state in
-                if state.multi == nil { return true }
+                if state.bell == nil { return true }
                 state.waiters.append(continuation)
                 return false
             }

@@ -15,14 +15,27 @@ extension Transfer {
     /// Above this a file or stream is announced with `Expect: 100-continue`, so that a refusal comes before the bytes.
     private static let announcedBody = 1 << 20
 
-    /// Tells libcurl all about this request. The handle is fresh or reset.
-    func configure(_ settings: TransportSettings) -> TransportFailure? {
-        let raw = handle.raw
+    /// Tells libcurl about this request, as far as the handle is not set for it already.
+    func configure(_ plan: RequestPlan?, _ settings: TransportSettings) -> TransportFailure? {
         let this = Unmanaged.passUnretained(self).toOpaque()
         handle.errorBuffer[0] = 0
-        set(CURLOPT_ERRORBUFFER, handle.errorBuffer)
-        set(CURLOPT_PRIVATE, this)
+        if plan == nil || handle.plan != plan {
+            handle.reset()
+            if let failure = configurePlan(settings, this) { return failure }
+            handle.plan = plan
+        }
         set(CURLOPT_URL, request.url)
+        set(CURLOPT_PRIVATE, this)
+        set(CURLOPT_HEADERDATA, this)
+        set(CURLOPT_WRITEDATA, this)
+        set(CURLOPT_PREREQDATA, this)
+        return nil
+    }
+
+    /// What requests of one plan have in common; see ``RequestPlan``.
+    private func configurePlan(_ settings: TransportSettings, _ this: UnsafeMutableRawPointer) -> TransportFailure? {
+        let raw = handle.raw
+        set(CURLOPT_ERRORBUFFER, handle.errorBuffer)
         set(CURLOPT_PATH_AS_IS, 1)
         set(CURLOPT_NOSIGNAL, 1)
         set(CURLOPT_TCP_NODELAY, 1)
@@ -33,11 +46,8 @@ extension Transfer {
         setLimits(settings)
         set(settings)
         _ = tp_setopt_data_cb(raw, CURLOPT_HEADERFUNCTION, receivedHeader)
-        set(CURLOPT_HEADERDATA, this)
         _ = tp_setopt_data_cb(raw, CURLOPT_WRITEFUNCTION, received)
-        set(CURLOPT_WRITEDATA, this)
         _ = tp_setopt_prereq_cb(raw, readyToSend)
-        set(CURLOPT_PREREQDATA, this)
         _ = tp_setopt_sockopt_cb(raw, newSocket)
         setBody(this)
         return setHeaders()
@@ -113,7 +123,7 @@ extension Transfer {
                 curl_slist_free_all(list)
                 return TransportFailure(code: .badRequest, reason: "the header field \"\(name)\" can not be sent")
             }
-            if name.lowercased() == "content-type" { hasContentType = true }
+            if name.isSameFieldName(as: "content-type") { hasContentType = true }
             // libcurl takes a field that ends in a semicolon for one without a value.
             list = curl_slist_append(list, value.isEmpty ? name + ";" : name + ": " + value)
         }
@@ -122,7 +132,7 @@ extension Transfer {
             if !hasContentType { list = curl_slist_append(list, "Content-Type:") }
             if !isAnnounced { list = curl_slist_append(list, "Expect:") }
         }
-        keep(list)
+        handle.keep(list)
         set(CURLOPT_HTTPHEADER, UnsafeMutableRawPointer(list))
         return nil
     }

@@ -16,7 +16,6 @@ final class Transfer {
     private var sendings = 0
     /// Why a callback gave up.
     private var refusal: TransportFailure?
-    private var headerList: UnsafeMutablePointer<curl_slist>?
 
     /// An answer larger than this is not gathered in memory.
     private static let largestAnswer = 1 << 30
@@ -119,14 +118,10 @@ final class Transfer {
 
     func fail(_ failure: TransportFailure) { exchange.finish(.failure(failure)) }
 
-    /// Frees what was lent to libcurl; the handle is no longer in use.
+    /// Lets go of what libcurl read from; the handle is no longer in use.
     func release() {
-        curl_slist_free_all(headerList)
-        headerList = nil
         if case .source(let source) = request.body { source.stop() }
     }
-
-    func keep(_ list: UnsafeMutablePointer<curl_slist>?) { headerList = list }
 
     private var status: Int {
         var code = 0
@@ -134,7 +129,12 @@ final class Transfer {
         return code
     }
 
-    private var contentLength: Int? { HeaderFields(bytes: head)["content-length"].flatMap { Int($0) } }
+    /// The length of the body, if the answer tells it.
+    private var contentLength: Int? {
+        var length: curl_off_t = -1
+        _ = tp_getinfo_off(handle.raw, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length)
+        return length < 0 ? nil : Int(length)
+    }
 
     private func failure(_ code: CURLcode) -> TransportFailure {
         let text = String(cString: handle.errorBuffer)

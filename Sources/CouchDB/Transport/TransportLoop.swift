@@ -14,15 +14,18 @@ final class TransportLoop {
     private let settings: TransportSettings
     private let mailbox: Mailbox
     private let executor: TransportExecutor
+    private let watch: SocketWatch
     private var transfers: [ObjectIdentifier: Transfer] = [:]
     /// Handles that have done their work and wait for more.
     private var idle: [EasyHandle] = []
     private var habit = AnswerHabit()
 
     init(
-        multi: UnsafeMutableRawPointer, settings: TransportSettings, mailbox: Mailbox, executor: TransportExecutor
+        multi: UnsafeMutableRawPointer, bell: Bell, settings: TransportSettings, mailbox: Mailbox,
+        executor: TransportExecutor
     ) {
         self.multi = multi
+        watch = SocketWatch(multi: multi, bell: bell)
         self.settings = settings
         self.mailbox = mailbox
         self.executor = executor
@@ -38,25 +41,21 @@ final class TransportLoop {
             for command in mailbox.take() where !handle(command) { isRunning = false }
             // What the tasks of this thread asked for just now is begun in the same turn.
             for command in mailbox.take() where !handle(command) { isRunning = false }
-            var count: Int32 = 0
-            curl_multi_perform(multi, &count)
+            watch.act()
             collect()
             if isRunning { wait() }
         }
         end(.shutDown)
     }
 
-    /// Waits for a connection or a command: awake when that was soon there of late, else asleep. libcurl shortens the sleep to
-    /// its own next time-out; a command wakes it.
+    /// Waits for a connection or a command: awake when that was soon there of late, else asleep until libcurl's next time-out.
     private func wait() {
         let start = ContinuousClock.now
         if habit.isQuick {
             var now = start
             var hasRoom = true
             while hasRoom && now - start < AnswerHabit.window {
-                var ready: Int32 = 0
-                curl_multi_poll(multi, nil, 0, 0, &ready)
-                if ready > 0 || mailbox.hasCommands {
+                if watch.wait(milliseconds: 0) || mailbox.hasCommands {
                     habit.met()
                     return
                 }
@@ -68,7 +67,7 @@ final class TransportLoop {
             if hasRoom { habit.missed() } else { habit.gaveWay() }
         }
         guard mailbox.fallAsleep() else { return }
-        curl_multi_poll(multi, nil, 0, 600_000, nil)
+        _ = watch.wait(milliseconds: 600_000)
         habit.slept(ContinuousClock.now - start)
     }
 
@@ -94,10 +93,14 @@ final class TransportLoop {
             exchange.finish(.failure(.cancelled))
             return
         }
-        let transfer = Transfer(request, exchange, handle: idle.popLast() ?? EasyHandle())
-        if let failure = transfer.configure(settings) {
+        // One that was used for the same kind of request is ready for it.
+        let plan = RequestPlan(request)
+        let alike = plan.flatMap { plan in idle.lastIndex { $0.plan == plan } }
+        let handle = alike.map { idle.remove(at: $0) } ?? idle.popLast() ?? EasyHandle()
+        let transfer = Transfer(request, exchange, handle: handle)
+        if let failure = transfer.configure(plan, settings) {
             transfer.fail(failure)
-            recycle(transfer.handle)
+            recycle(handle)
             return
         }
         transfers[ObjectIdentifier(exchange)] = transfer
@@ -132,7 +135,8 @@ final class TransportLoop {
     }
 
     private func recycle(_ handle: EasyHandle) {
-        curl_easy_reset(handle.raw)
+        // What is set for one request only is not kept.
+        if handle.plan == nil { handle.reset() }
         if idle.count < settings.maxConnections { idle.append(handle) }
     }
 
@@ -152,22 +156,5 @@ final class TransportLoop {
             }
         }
         for waiter in waiters { waiter.resume() }
-    }
-}
-
-/// A libcurl easy handle with the buffer for its messages.
-final class EasyHandle {
-    let raw: UnsafeMutableRawPointer
-    let errorBuffer = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
-
-    init() {
-        guard let handle = curl_easy_init() else { fatalError("out of memory") }
-        raw = handle
-        errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-    }
-
-    deinit {
-        curl_easy_cleanup(raw)
-        errorBuffer.deallocate()
     }
 }

@@ -73,8 +73,9 @@ package struct CouchHTTPServer: Service {
         let settings = settings
         let counter = ConnectionCounter { [mostConnections] in min(mostConnections, settings.limits.connections) }
         let requests = RequestCount()
+        let own = responder
         let application = Application(
-            responder: responder,
+            responder: own,
             server: HTTPServerBuilder { [security] responder in
                 ConnectionChannel(
                     http: HTTP1Channel(
@@ -85,7 +86,8 @@ package struct CouchHTTPServer: Service {
                                 ConnectionWatch(requests: requests),
                             ],
                             // Between two requests.
-                            idleTimeout: .seconds(600))), security: security)
+                            idleTimeout: .seconds(600))),
+                    responder: own.answer, security: security)
             },
             configuration: .init(address: .hostname(host, port: port), backlog: 1024),
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) },

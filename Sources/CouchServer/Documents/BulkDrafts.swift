@@ -7,50 +7,69 @@ import NIOCore
 ///
 /// Nothing is told before the whole body was there and is well-formed: a mistake in its last byte refuses everything.
 struct BulkDrafts: Sendable {
-    /// One document.
-    struct Row: Sendable {
-        /// Without body and attachments, which stand in the edit.
-        private let draft: DocumentDraft
-        /// As an ordinary edit.
-        private let edit: Edit
-
-        /// - Parameter makesRevision: Whether the new revision is worked out now, while the body is at hand.
-        init(_ json: JSON, limit: Int, makesRevision: Bool) throws {
-            var draft = try DocumentDraft(json, limit: .max)
-            if !draft.following.isEmpty { throw Refusal.badRequest("attachments follow in a multipart request only") }
-            var edit = try draft.edit(isReplicated: false)
-            edit.pack(makesRevision: makesRevision)
-            if edit.packedSize > limit { throw Refusal.documentTooLarge(draft.id ?? "") }
-            draft.body = [:]
-            draft.attachments = []
-            self.draft = draft
-            self.edit = edit
-        }
-
-        /// The edit to write; `newID` gives ids to documents that came without.
-        func edit(isReplicated: Bool, newID: () -> String) throws(Refusal) -> Edit {
-            var edit = edit
-            if draft.id == nil { edit.id = newID() }
-            if isReplicated { edit.lineage = try draft.edit(isReplicated: true).lineage }
-            return edit
-        }
-    }
-
     /// The members of the request; `docs` is empty when its rows are ``rows``.
     let members: JSONObject
     /// In order, up to the first that can not be.
-    let rows: [Row]
+    private(set) var rows: Rows
     /// Why the row after them is refused.
     let refusal: Refusal?
 
-    /// Bytes of rows that are taken apart together, by one thread.
-    private static let batchBytes = 128 << 10
+    /// Documents of the request, in order.
+    struct Rows: Sendable {
+        /// As ordinary edits, packed.
+        var edits: [Edit] = []
+        /// For each what it says of its own revisions, for the case that they are to be taken as they are.
+        var paths: [[Revision]?] = []
+        /// The places of those that came without an id.
+        var unnamed: [Int] = []
+
+        mutating func append(_ more: Rows) {
+            unnamed += more.unnamed.map { $0 + edits.count }
+            edits += more.edits
+            paths += more.paths
+        }
+
+        /// - Parameters:
+        ///   - makesRevision: Whether the new revision is worked out now, while the body is at hand.
+        ///   - length: About how long the body is.
+        mutating func append(_ json: JSON, limit: Int, makesRevision: Bool, length: Int = 0) throws {
+            let draft = try DocumentDraft(json, limit: .max)
+            if !draft.following.isEmpty { throw Refusal.badRequest("attachments follow in a multipart request only") }
+            var edit = try draft.edit(isReplicated: false)
+            edit.pack(makesRevision: makesRevision, length: length)
+            if edit.packedSize > limit { throw Refusal.documentTooLarge(draft.id ?? "") }
+            if draft.id == nil { unnamed.append(edits.count) }
+            edits.append(edit)
+            paths.append(draft.path)
+        }
+    }
+
+    /// The edits to write; `newID` gives ids to documents that came without. Leaves none behind.
+    mutating func takeEdits(isReplicated: Bool, newID: () -> String) throws(Refusal) -> [Edit] {
+        defer { rows = Rows() }
+        for place in rows.unnamed { rows.edits[place].id = newID() }
+        if isReplicated {
+            for (place, path) in rows.paths.enumerated() {
+                rows.edits[place].lineage = try DocumentDraft.replicated(path)
+            }
+        }
+        return rows.edits
+    }
+
+    /// Adds documents that were read with the other members.
+    mutating func add(_ list: [JSON], limit: Int) throws {
+        for json in list { try rows.append(json, limit: limit, makesRevision: false) }
+    }
+
+    /// Bytes of rows that are taken apart together, by one thread: few enough for a usual request to be shared by all
+    /// processors while it still comes.
+    private static let batchBytes = 16 << 10
     /// Batches that are being taken apart at one time.
-    private static let mostUnderWay = 4
+    private static let mostUnderWay = 8
 
     /// What became of some rows.
     private struct Batch: Sendable {
-        var rows: [Row] = []
+        var rows = Rows()
         var refusal: Refusal?
         var isMalformed = false
     }
@@ -63,17 +82,19 @@ struct BulkDrafts: Sendable {
         try call.requireJSONContent()
         var splitter = RowSplitter("docs")
         var batches: [Batch] = []
+        var isMalformed = false
         try await withThrowingTaskGroup(of: (Int, Batch).self) { group in
             var underWay = 0
             func collect() async throws {
                 guard let (number, batch) = try await group.next() else { return }
                 batches[number] = batch
+                isMalformed = isMalformed || batch.isMalformed
                 underWay -= 1
             }
             var pieces = try await call.keptPieces()
             while let piece = try await pieces.next() {
                 // What is malformed is heard to its end, so that the client can read why.
-                if batches.contains(where: \.isMalformed) { continue }
+                if isMalformed { continue }
                 piece.withUnsafeReadableBytes { splitter.push($0) }
                 if splitter.size < Self.batchBytes || !splitter.hasRows { continue }
                 while underWay >= Self.mostUnderWay { try await collect() }
@@ -95,10 +116,15 @@ struct BulkDrafts: Sendable {
         // The second name may be written with escapes.
         let isRepeated = splitter.arrayCount == 1 && members["docs"]?.arrayValue?.isEmpty == false
         if splitter.arrayCount > 1 || isRepeated { throw Refusal.badRequest("`docs` is there more than once.") }
-        var rows: [Row] = []
-        rows.reserveCapacity(batches.reduce(0) { $0 + $1.rows.count })
-        for batch in batches {
-            rows += batch.rows
+        var rows = Rows()
+        let count = batches.reduce(0) { $0 + $1.rows.edits.count }
+        rows.edits.reserveCapacity(count)
+        rows.paths.reserveCapacity(count)
+        for place in batches.indices {
+            let batch = batches[place]
+            // So that there is one list of them, not two.
+            batches[place] = Batch()
+            rows.append(batch.rows)
             if let refusal = batch.refusal { return BulkDrafts(members: members, rows: rows, refusal: refusal) }
         }
         return BulkDrafts(members: members, rows: rows, refusal: nil)
@@ -109,13 +135,14 @@ struct BulkDrafts: Sendable {
 
     private static func takeApart(_ text: [UInt8], _ ends: [Int], _ limit: Int, _ makesRevisions: Bool) -> Batch {
         var batch = Batch()
-        batch.rows.reserveCapacity(ends.count)
+        batch.rows.edits.reserveCapacity(ends.count)
         var start = 0
         for end in ends {
             do {
                 let json = try JSON(parsing: text[start..<end], numbers: .canonical)
                 if batch.refusal == nil {
-                    batch.rows.append(try Row(json, limit: limit, makesRevision: makesRevisions))
+                    try batch.rows.append(
+                        json, limit: limit, makesRevision: makesRevisions, length: end - start)
                 }
             } catch let refusal as Refusal {
                 batch.refusal = refusal

@@ -31,10 +31,9 @@ struct DocumentDraft: Sendable {
     /// - Parameter limit: The largest document in bytes; a larger one is refused with its own `_id` as reason.
     init(_ json: JSON, limit: Int) throws {
         guard case .object(let object) = json else { throw Refusal.badRequest("Document must be a JSON object") }
-        func isSpecial(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: "_") }
-        body = object
-        body.removeAll { isSpecial($0.name) }
-        for (name, value) in object where isSpecial(name) { try readSpecial(name, value) }
+        let (special, body) = object.parted { $0.utf8.first == UInt8(ascii: "_") }
+        self.body = body
+        for (name, value) in special { try readSpecial(name, value) }
         if let history, revision == nil || history.first == revision { revision = history.first }
         if limit < Int.max, JSON.object(body).encoded().count > limit { throw Refusal.documentTooLarge(id ?? "") }
     }
@@ -142,14 +141,17 @@ struct DocumentDraft: Sendable {
     ///
     /// - Parameter isReplicated: `new_edits=false`: the revisions are taken as they are.
     func edit(isReplicated: Bool) throws(Refusal) -> Edit {
-        var lineage = Edit.Lineage.follows(revision)
-        if isReplicated {
-            guard let revision else {
-                throw .badRequest(
-                    "When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
-            }
-            lineage = .replicated(history ?? [revision])
-        }
+        let lineage = isReplicated ? try Self.replicated(path) : .follows(revision)
         return Edit(id: id ?? "", lineage: lineage, isDeleted: isDeleted, body: body, attachments: attachments)
+    }
+
+    /// What it says of its own revisions, newest first: they are taken as they are when it is replicated.
+    var path: [Revision]? { revision.map { history ?? [$0] } }
+
+    static func replicated(_ path: [Revision]?) throws(Refusal) -> Edit.Lineage {
+        guard let path else {
+            throw .badRequest("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
+        }
+        return .replicated(path)
     }
 }

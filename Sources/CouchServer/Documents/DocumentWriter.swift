@@ -40,6 +40,9 @@ struct DocumentWriter: Sendable {
     func save(_ edits: [Edit]) async throws -> [WriteOutcome] {
         // In a partitioned database one wrong id refuses the whole request, as in CouchDB.
         if here.database.isPartitioned { for edit in edits { try Partition.check(id: edit.id) } }
+        let isPlain = !here.isUsers && !here.isReplicator && edits.allSatisfy { !$0.isLocal && !$0.isDesign }
+        // Then nothing must hold of them; see ``check(_:)``.
+        if isPlain { return try await write(edits) }
         var outcomes = [WriteOutcome](repeating: .refused(.conflict), count: edits.count)
         var accepted: [Edit] = []
         var places: [Int] = []
@@ -54,18 +57,23 @@ struct DocumentWriter: Sendable {
             }
         }
         if accepted.isEmpty { return outcomes }
-        let written = try await here.database.write(accepted, validation: try await validation(for: accepted))
+        for (index, outcome) in zip(places, try await write(accepted)) { outcomes[index] = outcome }
+        return outcomes
+    }
+
+    /// Writes what passed the checks.
+    private func write(_ edits: [Edit]) async throws -> [WriteOutcome] {
+        let written = try await here.database.write(edits, validation: try await validation(for: edits))
         if here.isUsers { here.service.signIn.forgetUsers() }
         here.service.events.note(here.database.name, .updated)
         here.service.figures.countWrites(written.count)
-        for (index, outcome) in zip(places, written) {
+        return written.map { outcome in
             switch outcome {
-            case .saved(let revision, _): outcomes[index] = .saved(revision)
-            case .conflict: outcomes[index] = .refused(.conflict)
-            case .failed(let error): outcomes[index] = .refused(Refusal(error))
+            case .saved(let revision, _): .saved(revision)
+            case .conflict: .refused(.conflict)
+            case .failed(let error): .refused(Refusal(error))
             }
         }
-        return outcomes
     }
 
     /// What must hold of one edit whatever is stored; user documents come back with their password hashed.
@@ -76,7 +84,7 @@ struct DocumentWriter: Sendable {
             }
             return edit
         }
-        if edit.id.hasPrefix("_design/") {
+        if edit.isDesign {
             if !here.isDatabaseAdmin {
                 let reason = "You are not a db or server admin."
                 throw here.account.name == nil ? Refusal.unauthorized(reason) : Refusal.forbidden(reason)
@@ -97,7 +105,7 @@ struct DocumentWriter: Sendable {
 
     /// The design documents' `validate_doc_update`, if there are any.
     private func validation(for edits: [Edit]) async throws -> EditValidation? {
-        guard edits.contains(where: { !$0.isLocal && !$0.id.hasPrefix("_design/") }) else { return nil }
+        guard edits.contains(where: { !$0.isLocal && !$0.isDesign }) else { return nil }
         let designs = try await here.database.designDocuments()
             .filter { $0.document["validate_doc_update"] != nil }
         if designs.isEmpty { return nil }

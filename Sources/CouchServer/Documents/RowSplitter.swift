@@ -1,3 +1,5 @@
+import CouchDocument
+
 /// Cuts a JSON object that comes in pieces into the rows of one of its arrays and the rest: `{"docs":[…],"new_edits":false}`
 /// into each document's text and `{"docs":[],"new_edits":false}`.
 ///
@@ -57,8 +59,13 @@ struct RowSplitter {
         var position = start
         var (depth, isInString, isEscaped) = (depth, isInString, isEscaped)
         defer { (self.depth, self.isInString, self.isEscaped) = (depth, isInString, isEscaped) }
-        while position < bytes.count {
-            let byte = bytes[position]
+        let units = bytes.assumingMemoryBound(to: UInt8.self)
+        while position < units.count {
+            if isInString && !isEscaped {
+                _ = JSONText.skipPlain(units, &position)
+                guard position < units.count else { break }
+            }
+            let byte = units[position]
             if isInString {
                 if isEscaped {
                     isEscaped = false

@@ -10,13 +10,23 @@ import NIOHTTPTypes
 /// body, an answer that is written while it is made) moves to the common pool; see ``CouchService`` and ``CouchResponder``.
 struct ConnectionChannel: ServerChildChannel {
     let http: HTTP1Channel
+    /// Answers what needs no stream of a body; see ``ConnectionDesk``.
+    let responder: ConnectionDesk.Responder
     /// `nil`: without TLS.
     let security: TransportSecurity?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         ReadingThread.declare()
         do { try security?.secure(channel) } catch { return channel.eventLoop.makeFailedFuture(error) }
-        return http.setup(channel: channel, logger: logger)
+        let responder = responder
+        return http.setup(channel: channel, logger: logger).flatMapThrowing { value in
+            let pipeline = channel.pipeline.syncOperations
+            let counter = try pipeline.handler(type: HTTPConnectionStateHandler.self)
+            let desk = ConnectionDesk(
+                responder: responder, executor: LoopExecutor(loop: channel.eventLoop), logger: logger)
+            try pipeline.addHandler(desk, position: .after(counter))
+            return value
+        }
     }
 
     func handle(value: HTTP1Channel.Value, logger: Logger) async {

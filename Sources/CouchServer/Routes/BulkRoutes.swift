@@ -16,7 +16,7 @@ struct BulkRoutes: Sendable {
 
     private func write() async throws -> Answer {
         let limit = here.call.documentLimit(here.service.settings.limits.documentSize)
-        let drafts = try await BulkDrafts.read(here.call, limit: limit)
+        var drafts = try await BulkDrafts.read(here.call, limit: limit)
         let body = drafts.members
         guard let docs = body["docs"] else {
             throw Refusal.badRequest("POST body must include `docs` parameter.")
@@ -29,17 +29,13 @@ struct BulkRoutes: Sendable {
             }
             isReplicated = !flag
         }
-        var edits: [Edit] = []
-        edits.reserveCapacity(drafts.rows.count)
-        for row in drafts.rows {
-            edits.append(try row.edit(isReplicated: isReplicated, newID: here.service.uuids.next))
+        if let refusal = drafts.refusal {
+            _ = try drafts.takeEdits(isReplicated: isReplicated, newID: here.service.uuids.next)
+            throw refusal
         }
-        if let refusal = drafts.refusal { throw refusal }
         // Behind a name that is written with escapes.
-        for json in list {
-            let row = try BulkDrafts.Row(json, limit: limit, makesRevision: false)
-            edits.append(try row.edit(isReplicated: isReplicated, newID: here.service.uuids.next))
-        }
+        try drafts.add(list, limit: limit)
+        var edits = try drafts.takeEdits(isReplicated: isReplicated, newID: here.service.uuids.next)
         if isReplicated {
             // As CouchDB does: changes come to the sequence log in order of id.
             edits.sort { $0.id.utf8.lexicographicallyPrecedes($1.id.utf8) }
@@ -61,7 +57,7 @@ struct BulkRoutes: Sendable {
 
     /// A stub without an attachment behind it refuses the whole request.
     private func checkStubs(_ edits: [Edit]) async throws {
-        for edit in edits {
+        for edit in edits where !edit.attachments.isEmpty {
             let stubs = edit.attachments.filter { if case .stub = $0.content { true } else { false } }
             guard let first = stubs.first, case .follows(let parent) = edit.lineage else { continue }
             let names: [String]
@@ -90,9 +86,9 @@ struct BulkRoutes: Sendable {
             case .saved(let revision):
                 writer.raw(isFirst ? "{\"ok\":true,\"id\":" : ",{\"ok\":true,\"id\":")
                 writer.write(edit.id)
-                writer.raw(",\"rev\":\"")
-                writer.raw(revision.description.utf8)
-                writer.raw("\"}")
+                writer.raw(",\"rev\":")
+                writer.write(revision)
+                writer.raw("}")
             case .refused(let refusal):
                 writer.raw(isFirst ? "" : ",")
                 var row: JSONObject = ["id": .string(edit.id)]

@@ -15,27 +15,73 @@ extension ViewIndex {
         }
         switch functions[position] {
         case .builtin(let builtin):
-            // Groups can be many; a total is found at once.
-            let read = { @Sendable (snapshot: ViewIndexFile.Snapshot) throws -> ViewResult in
-                let header = try snapshot.header()
-                let reader = Self.reader(header.trees[tree], functions.count, snapshot)
-                let rows = try ViewQueryRun(plan: plan, reader: reader).reduced(
-                    by: builtin, position: position, grouping)
-                return ViewResult(totalRows: nil, offset: nil, updateSequence: header.sequence, rows: rows)
+            let take: GroupTaking<[ViewRow]> = { run, left in
+                try run.reduced(by: builtin, position: position, grouping, &left)
             }
-            if case .none = grouping { return try await file.readShortly(read) }
-            return try await file.read(read)
+            // A total is found at once; groups can be many.
+            if case .none = grouping {
+                let total = try await file.readShortly { try Self.groups(tree, plan, functions.count, $0, take) }
+                return ViewResult(totalRows: nil, offset: nil, updateSequence: total.sequence, rows: total.taken)
+            }
+            return try await groups(tree, plan, functions.count, take) { $0 }
         case .javaScript(let function):
-            let (groups, calls, sequence) = try await file.read { snapshot in
-                let header = try snapshot.header()
-                let reader = Self.reader(header.trees[tree], functions.count, snapshot)
-                let found = try ViewQueryRun(plan: plan, reader: reader).groups(
-                    function: function, position: position, grouping)
-                return (found.groups, found.calls, header.sequence)
-            }
-            let rows = groups.isEmpty ? [] : try await reduce(groups, calls, function)
-            return ViewResult(totalRows: nil, offset: nil, updateSequence: sequence, rows: rows)
+            return try await groups(
+                tree, plan, functions.count,
+                { run, left in try run.groups(function: function, position: position, grouping, &left) },
+                finish: { try await self.reduce($0.groups, $0.calls, function) })
         }
+    }
+
+    /// Takes a page of groups off what is left of them.
+    private typealias GroupTaking<Page> =
+        @Sendable (ViewQueryRun, _ left: inout ViewQueryRun.GroupsLeft) throws -> Page
+
+    private struct GroupPage<Page: Sendable>: Sendable {
+        let taken: Page
+        let left: ViewQueryRun.GroupsLeft
+        let sequence: Int
+    }
+
+    /// Groups: at once when they are a page, else the first page and a snapshot for the rest.
+    ///
+    /// - Parameter finish: Makes rows of what was taken from the snapshot.
+    private func groups<Page: Sendable>(
+        _ tree: Int, _ plan: ViewQueryPlan, _ reduceCount: Int, _ take: @escaping GroupTaking<Page>,
+        finish: @escaping @Sendable (Page) async throws -> [ViewRow]
+    ) async throws -> ViewResult {
+        let all = try await file.read { try Self.groups(tree, plan, reduceCount, $0, take) }
+        if all.left.isEmpty {
+            return ViewResult(
+                totalRows: nil, offset: nil, updateSequence: all.sequence, rows: try await finish(all.taken))
+        }
+        let place = try LongRead.begin()
+        let kept = try await file.makeSnapshot()
+        let first = try await kept.read {
+            try Self.groups(tree, plan, reduceCount, ViewIndexFile.Snapshot($0), take)
+        }
+        let rest = ViewRowPages(place, left: first.left) { left in
+            if left.isEmpty { return nil }
+            let page = try await kept.read { [left] in
+                try Self.groups(tree, plan, reduceCount, ViewIndexFile.Snapshot($0), from: left, take)
+            }
+            left = page.left
+            return try await finish(page.taken)
+        }
+        return ViewResult(
+            totalRows: nil, offset: nil, updateSequence: first.sequence, rows: try await finish(first.taken), rest: rest)
+    }
+
+    /// - Parameter start: What is left; `nil`: all.
+    private static func groups<Page>(
+        _ tree: Int, _ plan: ViewQueryPlan, _ reduceCount: Int, _ snapshot: ViewIndexFile.Snapshot,
+        from start: ViewQueryRun.GroupsLeft? = nil, _ take: GroupTaking<Page>
+    ) throws -> GroupPage<Page> {
+        let header = try snapshot.header()
+        // Nodes are not kept from page to page: a large answer has very many.
+        let run = ViewQueryRun(plan: plan, reader: reader(header.trees[tree], reduceCount, snapshot))
+        var left = try start ?? run.groupsLeft()
+        let taken = try take(run, &left)
+        return GroupPage(taken: taken, left: left, sequence: header.sequence)
     }
 
     /// Rows that are not reduced: at once when they are few, else the first page and a snapshot for the rest.
@@ -57,11 +103,22 @@ extension ViewIndex {
             let found = try run.ranks()
             var ranks = found.ranks
             let first = try run.takePage(from: &ranks)
+            let rest = ViewRowPages(place, left: ranks) { left in
+                if left.isEmpty { return nil }
+                let (rows, rest) = try await kept.read { [left] database in
+                    let snapshot = ViewIndexFile.Snapshot(database)
+                    let tree = try snapshot.header().trees[tree]
+                    let run = ViewQueryRun(plan: plan, reader: Self.reader(tree, reduceCount, snapshot))
+                    var rest = left
+                    let page = try run.takePage(from: &rest)
+                    return (try run.rows(page), rest)
+                }
+                left = rest
+                return rows
+            }
             return ViewResult(
                 totalRows: header.trees[tree].count, offset: found.offset, updateSequence: header.sequence,
-                rows: try run.rows(first),
-                rest: ViewRowPages(
-                    kept, place: place, plan: plan, tree: header.trees[tree], reduceCount: reduceCount, ranks: ranks))
+                rows: try run.rows(first), rest: rest)
         }
     }
 

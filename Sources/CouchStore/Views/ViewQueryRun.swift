@@ -88,10 +88,27 @@ struct ViewQueryRun {
         var pieces: [Piece] = []
     }
 
-    /// The groups of a view reduced by a built-in, as rows.
-    func reduced(by builtin: BuiltinReduce, position: Int, _ grouping: ViewIndexQuery.Grouping) throws -> [ViewRow] {
+    /// What is still to be read of the groups that were asked for.
+    struct GroupsLeft: Sendable {
+        /// In reading order; none of them is empty.
+        var ranks: [Range<Int>]
+        var skip: Int
+        var limit: Int
+
+        var isEmpty: Bool { ranks.isEmpty || limit <= 0 }
+    }
+
+    /// All groups.
+    func groupsLeft() throws -> GroupsLeft {
+        GroupsLeft(ranks: try plan.ranges.map(ranks).filter { !$0.isEmpty }, skip: plan.skip, limit: plan.limit)
+    }
+
+    /// The next groups of a view reduced by a built-in, as rows: a page of them.
+    func reduced(
+        by builtin: BuiltinReduce, position: Int, _ grouping: ViewIndexQuery.Grouping, _ left: inout GroupsLeft
+    ) throws -> [ViewRow] {
         var rows: [ViewRow] = []
-        try forEachGroup(grouping) { key, ranks in
+        try forEachGroup(grouping, &left) { key, ranks in
             var kept: [ArraySlice<UInt8>] = []
             for part in try reader.parts(ranks, reduce: position) {
                 switch part {
@@ -100,51 +117,61 @@ struct ViewQueryRun {
                 }
             }
             let total = kept.count == 1 ? Array(kept[0]) : builtin.merge(kept)
-            rows.append(ViewRow(id: nil, key: key[...], value: try builtin.value(of: total)[...]))
+            let value = try builtin.value(of: total)
+            rows.append(ViewRow(id: nil, key: key[...], value: value[...]))
+            return key.count + value.count
         }
         return rows
     }
 
-    /// The groups of a view reduced by JavaScript: the calls that have to be made on rows, and what each group is of.
+    /// The next groups of a view reduced by JavaScript, a page of them: the calls that have to be made on rows, and what each
+    /// group is of.
     func groups(
-        function: Int, position: Int, _ grouping: ViewIndexQuery.Grouping
+        function: Int, position: Int, _ grouping: ViewIndexQuery.Grouping, _ left: inout GroupsLeft
     ) throws -> (groups: [Group], calls: ReduceCalls) {
         var calls = ReduceCalls()
         var groups: [Group] = []
-        try forEachGroup(grouping) { key, ranks in
+        try forEachGroup(grouping, &left) { key, ranks in
             var group = Group(key: key)
+            var size = key.count
             for part in try reader.parts(ranks, reduce: position) {
                 switch part {
-                case .kept(let bytes): group.pieces.append(.kept(Array(bytes)))
+                case .kept(let bytes):
+                    group.pieces.append(.kept(Array(bytes)))
+                    size += bytes.count
                 case .rows(let leaf, let rows):
                     group.pieces.append(.call(calls.texts.count))
                     calls.reduce(function, leaf, leaf.rows[rows])
+                    size += calls.texts.last?.count ?? 0
                 }
             }
             groups.append(group)
+            return size
         }
         return (groups, calls)
     }
 
+    /// Goes on over the groups that are left, until they are a page.
+    ///
+    /// - Parameter body: Answers about how many bytes the group takes.
     private func forEachGroup(
-        _ grouping: ViewIndexQuery.Grouping, _ body: (_ key: [UInt8], _ ranks: Range<Int>) throws -> Void
+        _ grouping: ViewIndexQuery.Grouping, _ left: inout GroupsLeft,
+        _ body: (_ key: [UInt8], _ ranks: Range<Int>) throws -> Int
     ) throws {
-        var skip = plan.skip
-        var left = plan.limit
-        for range in plan.ranges {
-            var ranks = try ranks(range)
-            while !ranks.isEmpty && left > 0 {
-                let group = try nextGroup(grouping, ranks)
-                if skip > 0 {
-                    skip -= 1
-                } else {
-                    left -= 1
-                    try body(try groupKey(grouping, group), group)
-                }
-                ranks =
-                    plan.descending
-                    ? ranks.lowerBound..<group.lowerBound : group.upperBound..<ranks.upperBound
+        var rows = ViewRowPages.length
+        var bytes = ViewRowPages.bytes
+        while rows > 0, bytes > 0, left.limit > 0, let ranks = left.ranks.first {
+            let group = try nextGroup(grouping, ranks)
+            if left.skip > 0 {
+                left.skip -= 1
+            } else {
+                left.limit -= 1
+                rows -= 1
+                bytes -= try body(try groupKey(grouping, group), group)
             }
+            let rest =
+                plan.descending ? ranks.lowerBound..<group.lowerBound : group.upperBound..<ranks.upperBound
+            if rest.isEmpty { left.ranks.removeFirst() } else { left.ranks[0] = rest }
         }
     }
 

@@ -1,4 +1,3 @@
-import GRDB
 import Synchronization
 
 /// The rows of a large answer after its first page, read as they are wanted, all from one snapshot of the index.
@@ -8,43 +7,28 @@ package final class ViewRowPages: Sendable {
     static let length = 1000
     static let bytes = 1 << 20
 
-    private let snapshot: DatabaseSnapshot
+    private let read: @Sendable () async throws -> [ViewRow]?
+    /// Held for as long as the snapshot is.
     private let place: LongRead
-    private let plan: ViewQueryPlan
-    private let tree: ViewIndexFile.Tree
-    private let reduceCount: Int
-    /// Protects the ranks that are still to be read.
-    private let left: Mutex<[Range<Int>]>
 
-    init(
-        _ snapshot: DatabaseSnapshot, place: LongRead, plan: ViewQueryPlan, tree: ViewIndexFile.Tree, reduceCount: Int,
-        ranks: [Range<Int>]
+    /// - Parameters:
+    ///   - left: What is left of the answer.
+    ///   - read: Reads a page of that from the snapshot and takes it off; `nil` when nothing is left.
+    init<Left: Sendable>(
+        _ place: LongRead, left: Left, read: @escaping @Sendable (inout Left) async throws -> [ViewRow]?
     ) {
-        self.snapshot = snapshot
         self.place = place
-        self.plan = plan
-        self.tree = tree
-        self.reduceCount = reduceCount
-        left = Mutex(ranks)
+        let rest = Mutex(left)
+        self.read = {
+            var left = rest.withLock { $0 }
+            let rows = try await read(&left)
+            rest.withLock { [left] in $0 = left }
+            return rows
+        }
     }
 
     /// The next rows; `nil` when there are no more. To be called by one reader, one page after the other.
-    package func next() async throws -> [ViewRow]? {
-        let ranks = left.withLock { $0 }
-        if ranks.isEmpty { return nil }
-        let (rows, rest) = try await snapshot.read { [plan, tree, reduceCount] database in
-            // Nodes are not kept from page to page: a large answer has very many.
-            let reader = TreeReader(
-                root: tree.root, totalRows: tree.count, reduceCount: reduceCount,
-                load: ViewIndexFile.Snapshot(database).node)
-            let run = ViewQueryRun(plan: plan, reader: reader)
-            var rest = ranks
-            let page = try run.takePage(from: &rest)
-            return (try run.rows(page), rest)
-        }
-        left.withLock { $0 = rest }
-        return rows
-    }
+    package func next() async throws -> [ViewRow]? { try await read() }
 }
 
 extension ViewQueryRun {

@@ -34,7 +34,9 @@ struct ReadBench: AsyncParsableCommand {
                 try await BenchDocuments.write(documents, to: database)
                 try await bench.eachRun { _ in
                     try await server.onTransportThread { try await readAlone(database, &report) }
-                    let together = try await seconds { try await readTogether(database) }
+                    let together = try await seconds {
+                        try await server.onTransportThread { try await readTogether(database) }
+                    }
                     report.add("GET, \(connections) at once", Double(concurrent) / together, unit: "documents/s")
                 }
             }
