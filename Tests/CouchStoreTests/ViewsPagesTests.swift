@@ -131,8 +131,9 @@ struct ViewsPagesTests {
                     (0..<1500).map { single[$0 * 11 % Self.count] },
                     { query in
                         query.group = true
-                        query.keys = (0..<1500).map {
-                            [.integer($0 * 11 % Self.count >> 1), .integer($0 * 11 % Self.count % 2)]
+                        query.keys = (0..<1500).map { number in
+                            let n = number * 11 % Self.count
+                            return [.integer(n >> 1), .integer(n % 2)]
                         }
                     }
                 ),
@@ -154,7 +155,9 @@ struct ViewsPagesTests {
                 let found = rows.map {
                     [$0.key, $0.value].map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
                 }
-                #expect(found == wanted)
+                // Thousands of rows say nothing.
+                let isSame = found == wanted
+                #expect(isSame)
             }
         }
     }
