@@ -163,6 +163,12 @@ private enum RequestNumber {
         // An odd step visits every number once; the multiplication makes neighbours look apart (SplitMix64).
         var number = last.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
         number = (number ^ (number >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        return withUnsafeBytes(of: number.bigEndian) { hexadecimal($0.prefix(5)) }
+        return String(unsafeUninitializedCapacity: 10) { digits in
+            for place in 0..<10 {
+                let value = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * place)) & 15
+                digits[place] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
+            }
+            return 10
+        }
     }
 }

@@ -23,7 +23,8 @@ struct EditWriter {
     private let inserting: SQLStatement
     private let insertingNew: SQLStatement
 
-    init(database: Database, state: DatabaseState, settings: DatabaseSettings, attachmentStore: AttachmentStore) throws {
+    init(database: Database, state: DatabaseState, settings: DatabaseSettings, attachmentStore: AttachmentStore) throws
+    {
         self.database = database
         inserting = try SQLStatement(
             database,

@@ -63,7 +63,8 @@ struct IDCounts {
         return id.withUTF8 { id in
             let order = other.withUnsafeBytes { other in
                 // `memcmp` wants addresses, which nothing has none of.
-                id.isEmpty || other.isEmpty ? 0 : memcmp(id.baseAddress!, other.baseAddress!, min(id.count, other.count))
+                id.isEmpty || other.isEmpty
+                    ? 0 : memcmp(id.baseAddress!, other.baseAddress!, min(id.count, other.count))
             }
             return order != 0 ? order < 0 : id.count < other.count
         }

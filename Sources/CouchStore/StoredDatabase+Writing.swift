@@ -11,7 +11,12 @@ extension StoredDatabase {
     package func write(_ edits: [Edit], validation: EditValidation? = nil) async throws -> [EditOutcome] {
         if edits.isEmpty { return [] }
         try core.refuseWhenClosed()
-        guard let validation else { return try await commit(edits) }
+        guard let validation else {
+            var outcomes: [EditOutcome] = []
+            outcomes.reserveCapacity(edits.count)
+            try await write(edits) { outcomes += $1 }
+            return outcomes
+        }
         var outcomes: [EditOutcome?] = []
         var accepted: [Edit] = []
         for edit in edits {
@@ -19,7 +24,7 @@ extension StoredDatabase {
             outcomes.append(refusal)
             if refusal == nil { accepted.append(edit) }
         }
-        var written = try await accepted.isEmpty ? [] : commit(accepted)
+        var written = try await write(accepted)
         written.reverse()
         return outcomes.map { $0 ?? written.removeLast() }
     }
@@ -32,11 +37,18 @@ extension StoredDatabase {
     /// Edits in one transaction: about a tenth of a second.
     private static let mostInTransaction = 5000
 
-    private func commit(_ edits: [Edit]) async throws -> [EditOutcome] {
+    /// Writes documents and tells the outcomes of each transaction's edits once they are on disk, so that nobody has to keep
+    /// those of very many.
+    ///
+    /// - Throws: As ``write(_:validation:)``; then nothing was told.
+    package func write(_ edits: [Edit], told: (ArraySlice<Edit>, [EditOutcome]) -> Void) async throws {
+        if edits.isEmpty { return }
+        try core.refuseWhenClosed()
         defer { startCompactionIfDue() }
-        if edits.count <= Self.mostInTransaction { return try await commitTogether(edits) }
-        var outcomes: [EditOutcome] = []
-        outcomes.reserveCapacity(edits.count)
+        if edits.count <= Self.mostInTransaction {
+            told(edits[...], try await commit(edits))
+            return
+        }
         // An id that occurred in an earlier transaction of these edits: the first one won.
         var taken: Set<String> = []
         for start in stride(from: 0, to: edits.count, by: Self.mostInTransaction) {
@@ -46,19 +58,18 @@ extension StoredDatabase {
                 return taken.contains(edit.id)
             }
             do {
-                var written = try await commitTogether(some.filter { !isLate($0) })[...]
-                for edit in some { outcomes.append(isLate(edit) ? .conflict : written.removeFirst()) }
+                var written = try await commit(some.filter { !isLate($0) })[...]
+                told(some, some.map { isLate($0) ? .conflict : written.removeFirst() })
             } catch let error as StoreError where start > 0 {
-                // What was written stays, and is told; the rest was not.
-                outcomes += Array(repeating: .failed(error), count: edits.count - start)
-                break
+                // What was written stays, and was told; the rest was not.
+                told(edits[start...], Array(repeating: .failed(error), count: edits.count - start))
+                return
             }
             for edit in some { taken.insert(edit.id) }
         }
-        return outcomes
     }
 
-    private func commitTogether(_ edits: [Edit]) async throws -> [EditOutcome] {
+    private func commit(_ edits: [Edit]) async throws -> [EditOutcome] {
         let prepared = try await prepare(edits)
         return try await change("write") { try $0.apply(prepared) }
     }

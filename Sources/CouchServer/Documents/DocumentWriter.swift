@@ -38,11 +38,21 @@ struct DocumentWriter: Sendable {
 
     /// Writes documents; each has an outcome of its own.
     func save(_ edits: [Edit]) async throws -> [WriteOutcome] {
+        var outcomes: [WriteOutcome] = []
+        try await save(edits) { outcomes += $1 }
+        return outcomes
+    }
+
+    /// Writes documents and tells the outcomes in their order, some at a time: of very many nobody has to keep them all.
+    func save(_ edits: [Edit], told: (ArraySlice<Edit>, [WriteOutcome]) -> Void) async throws {
         // In a partitioned database one wrong id refuses the whole request, as in CouchDB.
         if here.database.isPartitioned { for edit in edits { try Partition.check(id: edit.id) } }
         let isPlain = !here.isUsers && !here.isReplicator && edits.allSatisfy { !$0.isLocal && !$0.isDesign }
         // Then nothing must hold of them; see ``check(_:)``.
-        if isPlain { return try await write(edits) }
+        if isPlain {
+            try await write(edits, told: told)
+            return
+        }
         var outcomes = [WriteOutcome](repeating: .refused(.conflict), count: edits.count)
         var accepted: [Edit] = []
         var places: [Int] = []
@@ -56,23 +66,29 @@ struct DocumentWriter: Sendable {
                 outcomes[index] = .refused(Refusal(error))
             }
         }
-        if accepted.isEmpty { return outcomes }
-        for (index, outcome) in zip(places, try await write(accepted)) { outcomes[index] = outcome }
-        return outcomes
+        var open = places[...]
+        try await write(accepted) { for outcome in $1 { outcomes[open.removeFirst()] = outcome } }
+        told(edits[...], outcomes)
     }
 
     /// Writes what passed the checks.
-    private func write(_ edits: [Edit]) async throws -> [WriteOutcome] {
-        let written = try await here.database.write(edits, validation: try await validation(for: edits))
+    private func write(_ edits: [Edit], told: (ArraySlice<Edit>, [WriteOutcome]) -> Void) async throws {
+        if edits.isEmpty { return }
+        if let validation = try await validation(for: edits) {
+            told(edits[...], try await here.database.write(edits, validation: validation).map(Self.outcome))
+        } else {
+            try await here.database.write(edits) { told($0, $1.map(Self.outcome)) }
+        }
         if here.isUsers { here.service.signIn.forgetUsers() }
         here.service.events.note(here.database.name, .updated)
-        here.service.figures.countWrites(written.count)
-        return written.map { outcome in
-            switch outcome {
-            case .saved(let revision, _): .saved(revision)
-            case .conflict: .refused(.conflict)
-            case .failed(let error): .refused(Refusal(error))
-            }
+        here.service.figures.countWrites(edits.count)
+    }
+
+    private static func outcome(_ outcome: EditOutcome) -> WriteOutcome {
+        switch outcome {
+        case .saved(let revision, _): .saved(revision)
+        case .conflict: .refused(.conflict)
+        case .failed(let error): .refused(Refusal(error))
         }
     }
 

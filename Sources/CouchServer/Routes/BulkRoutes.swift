@@ -51,8 +51,14 @@ struct BulkRoutes: Sendable {
             }
             return .json(417, .array(rows))
         }
-        let outcomes = try await DocumentWriter(here: here).save(edits)
-        return .json(201, written: Self.rows(edits, outcomes, isReplicated: isReplicated))
+        var rows = JSONWriter()
+        rows.reserve(edits.count * 80)
+        rows.raw("[")
+        try await DocumentWriter(here: here).save(edits) { edits, outcomes in
+            Self.write(edits, outcomes, isReplicated: isReplicated, to: &rows)
+        }
+        rows.raw("]\n")
+        return .json(201, written: rows.take())
     }
 
     /// A stub without an attachment behind it refuses the whole request.
@@ -75,11 +81,10 @@ struct BulkRoutes: Sendable {
         }
     }
 
-    private static func rows(_ edits: [Edit], _ outcomes: [WriteOutcome], isReplicated: Bool) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.reserve(edits.count * 80)
-        writer.raw("[")
-        var isFirst = true
+    private static func write(
+        _ edits: ArraySlice<Edit>, _ outcomes: [WriteOutcome], isReplicated: Bool, to writer: inout JSONWriter
+    ) {
+        var isFirst = writer.bytes.count == 1
         for (edit, outcome) in zip(edits, outcomes) {
             switch outcome {
             case .saved where isReplicated: continue
@@ -101,8 +106,6 @@ struct BulkRoutes: Sendable {
             }
             isFirst = false
         }
-        writer.raw("]\n")
-        return writer.bytes
     }
 
     // MARK: Reading

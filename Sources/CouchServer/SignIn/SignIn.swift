@@ -87,8 +87,9 @@ package final class SignIn: Sendable {
                 ? sessionHeader(cookie.user, salt: user.salt, now: now) : nil
             return (Account(name: cookie.user, roles: user.roles, handler: "cookie"), renewed)
         }
-        if let account = try bearer(call.headers, now: now) { return (account, nil) }
-        guard let pair = try Self.basic(call.headers) else { return (.nobody, nil) }
+        guard let header = call.headers[.authorization] else { return (.nobody, nil) }
+        if let account = try bearer(header, now: now) { return (account, nil) }
+        guard let pair = try Self.basic(header) else { return (.nobody, nil) }
         let account = try await check(name: pair.name, password: pair.password, peer: call.peer, now: now)
         return (account, nil)
     }
@@ -113,8 +114,8 @@ package final class SignIn: Sendable {
     package func hasPassword(_ name: String) async throws -> Bool { try await sessionUser(name) != nil }
 
     /// Who signs in by a token. Without keys in the settings there is no such sign-in, as in CouchDB without the handler.
-    private func bearer(_ headers: HTTPFields, now: Int) throws(Refusal) -> Account? {
-        guard let header = headers[.authorization], header.lowercased().hasPrefix("bearer ") else { return nil }
+    private func bearer(_ header: String, now: Int) throws(Refusal) -> Account? {
+        guard Self.names("bearer ", header) else { return nil }
         let isConfigured = settings.all["jwt_keys"]?.isEmpty == false
         let token: BearerToken
         do {
@@ -290,9 +291,18 @@ package final class SignIn: Sendable {
         return nil
     }
 
-    private static func basic(_ headers: HTTPFields) throws(Refusal) -> (name: String, password: String)? {
-        guard let header = headers[.authorization], header.lowercased().hasPrefix("basic ") else { return nil }
-        let text = header.dropFirst(6).filter { $0 != " " }
+    /// Whether the header begins with this word, upper and lower case alike.
+    private static func names(_ word: StaticString, _ header: String) -> Bool {
+        word.withUTF8Buffer { word in
+            // An ASCII capital differs from its small letter in one bit, and so does nothing else that a word ends with.
+            header.utf8.count >= word.count && zip(header.utf8, word).allSatisfy { $0 == $1 || $0 | 0x20 == $1 }
+        }
+    }
+
+    private static func basic(_ header: String) throws(Refusal) -> (name: String, password: String)? {
+        guard names("basic ", header) else { return nil }
+        let rest = header.utf8.dropFirst(6)
+        let text = String(decoding: rest.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
         guard let data = Data(base64Encoded: text) else {
             throw .badRequest("Authorization header has invalid base64 value")
         }

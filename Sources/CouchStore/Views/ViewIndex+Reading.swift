@@ -68,7 +68,8 @@ extension ViewIndex {
             return try await finish(page.taken)
         }
         return ViewResult(
-            totalRows: nil, offset: nil, updateSequence: first.sequence, rows: try await finish(first.taken), rest: rest)
+            totalRows: nil, offset: nil, updateSequence: first.sequence, rows: try await finish(first.taken), rest: rest
+        )
     }
 
     /// - Parameter start: What is left; `nil`: all.
