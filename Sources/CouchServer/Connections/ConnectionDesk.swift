@@ -160,7 +160,10 @@ final class ConnectionDesk: ChannelDuplexHandler, RemovableChannelHandler {
         // Whoever takes up already goes on with it.
         guard !isTakingUp else { return }
         isTakingUp = true
+        let hasWaiting = !waiting.isEmpty
         while !isAnswering, let arrival = waiting.popFirst() { handle(arrival, context) }
+        // What is passed on is taken up with the end of a read, and theirs was long ago.
+        if hasWaiting { context.fireChannelReadComplete() }
         isTakingUp = false
         if owesRead && waiting.isEmpty {
             owesRead = false
