@@ -9,13 +9,15 @@ import TokenPool
 package final class DeadlineWatch: Sendable {
     private struct State {
         var next: Timestamp?
+        /// Whether something was noted since the last look.
+        var isBusy = false
         var sleeper: Task<Void, Never>?
     }
     /// Protects the next moment and who sleeps until then.
     private let state = Mutex(State())
     private static let period = Duration.seconds(60)
-    /// How often all active projects are counted: one whose last file was closed by a gateway that died then is found.
-    private static let countPeriod = Duration.seconds(600)
+    /// While files are reserved: what is due is found through a view, which is to be nearly up to date when it counts.
+    private static let busyPeriod = Duration.seconds(5)
     /// Between two looks, so that what becomes due at about the same time is done together.
     private static let rest = Duration.milliseconds(100)
 
@@ -24,7 +26,10 @@ package final class DeadlineWatch: Sendable {
     /// Takes in that something becomes due at that moment.
     package func note(_ moment: Timestamp) {
         let sleeper = state.withLock { state -> Task<Void, Never>? in
-            if let next = state.next, next <= moment { return nil }
+            // The first after a quiet time wakes it too.
+            let isFirst = !state.isBusy
+            state.isBusy = true
+            if let next = state.next, next <= moment { return isFirst ? state.sleeper : nil }
             state.next = moment
             return state.sleeper
         }
@@ -34,20 +39,17 @@ package final class DeadlineWatch: Sendable {
     /// Watches until the task is cancelled.
     package func run(_ pool: Pool, logger: Logger) async {
         var isPool = true
-        var lastCount: Timestamp?
         while !Task.isCancelled {
-            var nextLook: Timestamp? = pool.clock.now() + Self.period
+            let isBusy = state.withLock { state in
+                defer { state.isBusy = false }
+                return state.isBusy
+            }
+            var nextLook: Timestamp? = pool.clock.now() + (isBusy ? Self.busyPeriod : Self.period)
             do {
-                if lastCount.map({ pool.clock.now() - $0 >= Self.countPeriod }) ?? true {
-                    for number in try await Projects(pool).settleAll() {
-                        logger.info("ended a project that nobody had", metadata: ["project": "\(number)"])
-                    }
-                    lastCount = pool.clock.now()
-                }
                 let report = try await pool.sweep(horizon: Self.period * 2)
                 isPool = true
                 for failure in report.failures { logger.warning("dispatcher", metadata: ["failure": "\(failure)"]) }
-                if report.isFull, report.didWork { nextLook = pool.clock.now() }
+                if report.isFull, report.didWork { continue }
                 if let due = report.nextDue { nextLook = min(nextLook ?? due, due) }
             } catch let error as PoolError where error.code == .noSuchDatabase || error.code == .noSuchView {
                 // Nobody made the pool yet: whoever does will say when something is due.
@@ -64,7 +66,8 @@ package final class DeadlineWatch: Sendable {
     private func sleep(until look: Timestamp?, _ pool: Pool) async {
         do { try await Task.sleep(for: Self.rest) } catch { return }
         let sleeper = state.withLock { state -> Task<Void, Never>? in
-            let moment = [state.next, look].compactMap { $0 }.min()
+            let busyLook = state.isBusy ? pool.clock.now() + Self.busyPeriod : nil
+            let moment = [state.next, look, busyLook].compactMap { $0 }.min()
             let pause = moment.map { $0 - pool.clock.now() } ?? .seconds(24 * 3600)
             guard pause > .zero else {
                 state.next = nil

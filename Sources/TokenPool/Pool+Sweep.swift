@@ -12,6 +12,10 @@ public struct SweepReport: Hashable, Sendable {
     public var released: [String] = []
     /// Sets whose release or deletion somebody had left half done.
     public var finishedSets: [String] = []
+    /// Numbers of projects that were ended, abandoned or removed because it was time.
+    public var closedProjects: [Int] = []
+    /// Files whose new replicas somebody had not told to all projects.
+    public var finishedReplicas: [String] = []
     /// Workers that vanished and whose documents are gone now.
     public var removedWorkers: [String] = []
     /// Documents of which a cluster kept more than one version.
@@ -33,12 +37,14 @@ public struct SweepReport: Hashable, Sendable {
 
     /// Whether anything was done.
     public var didWork: Bool {
-        !(returned.isEmpty && givenUp.isEmpty && released.isEmpty && finishedSets.isEmpty && removedWorkers.isEmpty
-            && repaired.isEmpty)
+        !(returned.isEmpty && givenUp.isEmpty && released.isEmpty && finishedSets.isEmpty && closedProjects.isEmpty
+            && finishedReplicas.isEmpty && removedWorkers.isEmpty && repaired.isEmpty)
     }
 
     /// Whether it made tokens free.
-    public var freed: Bool { !returned.isEmpty || !released.isEmpty || !finishedSets.isEmpty }
+    public var freed: Bool {
+        !returned.isEmpty || !released.isEmpty || !finishedSets.isEmpty || !finishedReplicas.isEmpty
+    }
 
     /// Takes in what another sweep did.
     public mutating func add(_ other: SweepReport) {
@@ -46,6 +52,8 @@ public struct SweepReport: Hashable, Sendable {
         givenUp += other.givenUp
         released += other.released
         finishedSets += other.finishedSets
+        closedProjects += other.closedProjects
+        finishedReplicas += other.finishedReplicas
         removedWorkers += other.removedWorkers
         repaired += other.repaired
         failures += other.failures

@@ -45,11 +45,14 @@ struct JanitorCommand: AsyncParsableCommand {
 extension SweepReport {
     /// What a sweep did, without what it did not do.
     var words: String {
-        let parts = [
+        let all: [(Int, String)] = [
             (returned.count, "taken back from vanished workers"), (givenUp.count, "given up"),
             (released.count, "due again"), (finishedSets.count, "sets finished that were left half done"),
+            (closedProjects.count, "projects ended, abandoned or removed"),
+            (finishedReplicas.count, "files told of their replicas"),
             (removedWorkers.count, "vanished workers forgotten"), (repaired.count, "conflicts repaired"),
-        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        ]
+        let parts = all.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         return (parts + failures.map(Output.printable)).joined(separator: ", ")
     }
 
@@ -58,7 +61,9 @@ extension SweepReport {
         func list(_ names: [String]) -> JSON { .array(names.map(JSON.string)) }
         return [
             "event": .string(event), "returned": list(returned), "given_up": list(givenUp), "released": list(released),
-            "finished_sets": list(finishedSets), "removed_workers": list(removedWorkers), "repaired": list(repaired),
+            "finished_sets": list(finishedSets),
+            "closed_projects": .array(closedProjects.map(JSON.integer)), "finished_replicas": list(finishedReplicas),
+            "removed_workers": list(removedWorkers), "repaired": list(repaired),
             "failures": list(failures),
         ]
     }

@@ -189,4 +189,36 @@ struct DispatcherTests {
             #expect(try await dd.send("GET", next + "w3&wait=0.01", token: alice).json["reason"] == "retry")
         }
     }
+
+    @Test("shows what happened: logs of a project and a file, counts by state and over time, what a worker has")
+    func history() async throws {
+        try await Dispatching.run { dd in
+            let alice = try await dd.token("alice")
+            let number = try await dd.create(["a", "b"], token: alice)
+            let next = "/data/next_file?project_id=\(number)&worker_id=w1&cpu_site=SITE"
+            #expect(try await dd.send("GET", next, token: alice).json["handle"]?["name"] == "a")
+            let mine = try await dd.send("GET", "/data/handles?project_id=\(number)&worker_id=w1")
+            #expect(mine.json.arrayValue?.compactMap { $0["name"] } == ["a"])
+            _ = try await dd.send("GET", "/data/release?handle_id=\(number):test:a&failed=yes&retry=no", token: alice)
+            _ = try await dd.send("GET", "/data/cancel_project?project_id=\(number)", token: alice)
+            let log = try await dd.send("GET", "/data/project_log?project_id=\(number)").json.arrayValue ?? []
+            #expect(log.map { $0["event"] } == ["create", "cancel"] && log.last?["by"] == "alice")
+            let file = try await dd.send("GET", "/data/file_log?handle_id=\(number):test:a").json.arrayValue ?? []
+            #expect(file.map { $0["event"] } == ["create", "reserve", "failed"] && file.last?["worker_id"] == "w1")
+            let counts = try await dd.send("GET", "/data/handle_state_counts?project_id=\(number)").json
+            #expect(counts == ["initial": 1, "reserved": 0, "done": 0, "failed": 1])
+            for query in ["?project_id=\(number)&window=hour", "?window=month", ""] {
+                let events = try await dd.send("GET", "/data/event_counts" + query).json["counts"]?.arrayValue ?? []
+                let total = events.compactMap { $0["reserve"]?.intValue }.reduce(0, +)
+                #expect(total == 1, "\(query)")
+            }
+            for (page, status) in [
+                ("file_log?handle_id=\(number):test:nope", 404), ("file_log?handle_id=99:test:a", 404),
+                ("project_log?project_id=99", 404), ("project_log", 400), ("event_counts?window=year", 400),
+                ("event_counts?from=5&to=1", 400), ("event_counts?part=7", 400), ("event_counts?from=x", 400),
+            ] {
+                #expect(try await dd.send("GET", "/data/" + page).status == status, "\(page)")
+            }
+        }
+    }
 }

@@ -48,13 +48,17 @@ extension Interop {
                 #expect(try await pool.tokenpool("janitor", "--once").output == "nothing to do\n")
                 #expect(
                     try await pool.tokenpool("pool", "settings", "--take-back-after", "24h").output
-                        == "take_back_after: 1d00h\n")
+                        == "take_back_after: 1d00h\nremove_projects_after: never\n")
                 #expect(
                     try await pool.tokenpool("janitor", "--once").output == "1 taken back from vanished workers\n")
                 try await pool.tokenpool("pool", "settings", "--take-back-after", "soon", status: 2)
                 #expect(
-                    try await pool.tokenpool("pool", "settings", "--take-back-after", "never").output
-                        == "take_back_after: never\n")
+                    try await pool.tokenpool(
+                        "pool", "settings", "--take-back-after", "never", "--remove-projects-after", "90d"
+                    ).output == "take_back_after: never\nremove_projects_after: 90d00h\n")
+                #expect(
+                    try await pool.tokenpool("pool", "settings", "--json").output
+                        == #"{"take_back_after":null,"remove_projects_after":7776000}"# + "\n")
             }
         }
 

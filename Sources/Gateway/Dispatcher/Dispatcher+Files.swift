@@ -23,6 +23,15 @@ extension Dispatcher {
         }
     }
 
+    /// Reads `project:namespace:name`.
+    static func handle(_ id: String) throws(GatewayRefusal) -> (project: Int, did: DID) {
+        let parts = id.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let did = DID(String(parts[1])) else {
+            throw GatewayRefusal.badRequest("handle_id is project:namespace:name")
+        }
+        return (try number(String(parts[0])), did)
+    }
+
     /// Seconds to wait for a file, 300 at most; not said, none.
     private static func wait(_ text: String?) throws(GatewayRefusal) -> Duration {
         guard let text, !text.isEmpty else { return .zero }
@@ -69,12 +78,7 @@ extension Dispatcher {
         // What follows the name was chosen by no person, so a name with an ampersand ends where that begins.
         let query = try RawQuery(
             call.query, ["handle_id", "failed", "retry", "worker_id"], endingWith: "failed")
-        let id = try query.required("handle_id")
-        let parts = id.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, let did = DID(String(parts[1])) else {
-            throw GatewayRefusal.badRequest("handle_id is project:namespace:name")
-        }
-        let number = try Self.number(String(parts[0]))
+        let (number, did) = try Self.handle(query.required("handle_id"))
         let result: FileResult
         if try query.flag("failed", default: false) {
             result = try query.flag("retry", default: true) ? .retry : .failed

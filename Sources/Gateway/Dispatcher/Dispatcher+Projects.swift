@@ -72,19 +72,19 @@ extension Dispatcher {
             if body["all"]?.boolValue ?? false { states = [.done, .failed, .reserved] }
             which = .states(states)
         }
-        guard let project = try await projects.restart(number, which) else { throw Self.noProject }
+        guard let project = try await projects.restart(number, which, by: member.name) else { throw Self.noProject }
         desk.forget(number)
         return try await page(of: project, files: true, replicas: true)
     }
 
     /// Changes a project and shows it.
     func changeProject(
-        _ call: GatewayCall, _ change: (Projects, Int) async throws -> Project?
+        _ call: GatewayCall, _ change: (Projects, Int, _ by: String) async throws -> Project?
     ) async throws -> GatewayAnswer {
         let member = try await member(call)
         let number = try Self.number(try RawQuery(call.query, ["project_id"]).required("project_id"))
         _ = try await project(number, ruledBy: member)
-        guard let project = try await change(projects, number) else { throw Self.noProject }
+        guard let project = try await change(projects, number, member.name) else { throw Self.noProject }
         desk.forget(number)
         return try await page(of: project, files: true, replicas: true)
     }
@@ -147,10 +147,14 @@ extension Dispatcher {
     func listHandles(_ call: GatewayCall) async throws -> GatewayAnswer {
         try call.allow("GET")
         try await requireReader(call)
-        let query = try RawQuery(call.query, ["project_id", "state", "not_state"])
+        let query = try RawQuery(call.query, ["project_id", "state", "not_state", "worker_id"])
         let number = try Self.number(try query.required("project_id"))
         guard try await projects.project(number) != nil else { throw Self.noProject }
         let (state, notState) = (query["state"], query["not_state"])
+        // Ours alone: what a worker has, without the rest of the project.
+        if let worker = query["worker_id"], !worker.isEmpty {
+            return .json(.array(try await projects.files(of: number, heldBy: worker).map { .object($0.json) }))
+        }
         return .json { [self] stream in
             stream.raw("[")
             var count = 0

@@ -44,14 +44,18 @@ final class Dispatcher: Sendable {
         case "create_project": return try await createProject(call)
         case "copy_project": return try await copyProject(call)
         case "restart_handles": return try await restartHandles(call)
-        case "activate_project": return try await changeProject(call) { try await $0.activate($1) }
-        case "cancel_project": return try await changeProject(call) { try await $0.cancel($1) }
+        case "activate_project": return try await changeProject(call) { try await $0.activate($1, by: $2) }
+        case "cancel_project": return try await changeProject(call) { try await $0.cancel($1, by: $2) }
         case "delete_project": return try await deleteProject(call)
         case "project": return try await showProject(call)
         case "projects": return try await listProjects(call)
         case "search_projects": return try await searchProjects(call)
         case "handles": return try await listHandles(call)
         case "file_handle": return try await showFile(call)
+        case "handle_state_counts": return try await stateCounts(call)
+        case "project_log": return try await projectLog(call)
+        case "file_log": return try await fileLog(call)
+        case "event_counts": return try await eventCounts(call)
         case "next_file": return try await nextFile(call)
         case "release": return try await release(call)
         case "renew": return try await renew(call)

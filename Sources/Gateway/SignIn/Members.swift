@@ -35,6 +35,8 @@ final class Members: Sendable {
     private let lifetime: Double
     /// Protects who is known.
     private let known = Mutex<[String: Known]>([:])
+    /// Protects the tokens that were read and found good.
+    private let read = Mutex<[String: AccessToken]>([:])
     private static let lifetime = Duration.seconds(5)
     private static let capacity = 10_000
 
@@ -57,7 +59,15 @@ final class Members: Sendable {
 
     /// What a token says.
     func read(_ token: String) throws(GatewayRefusal) -> AccessToken {
-        try AccessToken(token, key: key, now: seconds)
+        let now = seconds
+        // Whoever works sends the same one with every request.
+        if let read = read.withLock({ $0[token] }), read.expires > now { return read }
+        let new = try AccessToken(token, key: key, now: now)
+        read.withLock { read in
+            if read.count >= Self.capacity { read = [:] }
+            read[token] = new
+        }
+        return new
     }
 
     /// Who sends a request; `nil` when it shows no token.

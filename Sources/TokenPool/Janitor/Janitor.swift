@@ -107,6 +107,7 @@ public struct Janitor: Sendable {
             guard let age = settings.takeBackAfter else { return SweepReport() }
             return try await pool.takeBackForeign(olderThan: age)
         case .conflicts: return try await pool.repairConflicts()
+        case .projects: return try await Projects(pool).tendAll(removingAfter: settings.removeProjectsAfter)
         }
     }
 }

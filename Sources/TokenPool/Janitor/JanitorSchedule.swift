@@ -14,6 +14,8 @@ public struct JanitorSchedule: Hashable, Sendable {
         case foreign
         /// Documents of which there are several versions.
         case conflicts
+        /// Projects that nobody ended, and those that are to be removed.
+        case projects
 
         /// The time between two looks that find nothing.
         var period: Duration {
@@ -21,6 +23,7 @@ public struct JanitorSchedule: Hashable, Sendable {
             case .due: .seconds(20)
             case .dependents, .foreign: .seconds(60)
             case .conflicts: .seconds(300)
+            case .projects: .seconds(600)
             }
         }
     }

@@ -38,41 +38,42 @@ extension Project.FileHandle {
 
     /// Reserved → done, initial or failed. One that has had as many tries as it may fails.
     mutating func release(_ result: FileResult, at now: Timestamp) {
-        let outcome: Attempt.Outcome = result == .done ? .done : .failed
-        endTry(outcome, at: now)
-        switch result {
-        case .done: end(exitCode: 0, at: now)
-        case .failed: end(exitCode: 1, at: now)
-        case .retry: if hasTriesLeft { putBack(at: now) } else { end(exitCode: 1, at: now) }
-        }
+        let goesBack = result == .retry && hasTriesLeft
+        endTry(result == .done ? .done : .failed, goesBack, at: now)
+        if goesBack { putBack(at: now) } else { end(exitCode: result == .done ? 0 : 1, at: now) }
     }
 
     /// Reserved → initial, or failed where the project wants it so: its worker had it for too long. Counted in the
     /// attribute `timeouts`.
     mutating func timeOut(at now: Timestamp) {
-        endTry(.lapsed, at: now)
+        let goesBack = token["pool"]?["on_timeout"] != "fail" && hasTriesLeft
+        endTry(.lapsed, goesBack, at: now)
         attributes["timeouts"] = .integer((attributes["timeouts"]?.intValue ?? 0) + 1)
-        if token["pool"]?["on_timeout"] != "fail", hasTriesLeft {
-            putBack(at: now)
-        } else {
-            end(exitCode: 1, at: now)
-        }
+        if goesBack { putBack(at: now) } else { end(exitCode: 1, at: now) }
     }
 
     /// Any → initial, tries and time-outs kept.
     mutating func restart(at now: Timestamp) {
-        if state == .reserved { endTry(.reset, at: now) }
+        switch state {
+        case .reserved: endTry(.reset, true, at: now)
+        case .done, .failed:
+            // No try, but something that happened.
+            token.pool.history.append(
+                Attempt(lease: "", worker: "", host: "", started: now, ended: now, outcome: .reset))
+        case .initial: break
+        }
         putBack(at: now)
     }
 
     private var hasTriesLeft: Bool { token.pool.maxAttempts.map { attempts < $0 } ?? true }
 
-    private mutating func endTry(_ outcome: Attempt.Outcome, at now: Timestamp) {
+    private mutating func endTry(_ outcome: Attempt.Outcome, _ goesBack: Bool, at now: Timestamp) {
         if let lease = token.lease {
             token.pool.history.append(
                 Attempt(
                     lease: lease.id, worker: lease.worker, host: token.hostname,
-                    started: reservedSince ?? Timestamp(seconds: lease.since), ended: now, outcome: outcome))
+                    started: reservedSince ?? Timestamp(seconds: lease.since), ended: now, outcome: outcome,
+                    reason: goesBack && outcome != .reset ? Attempt.putBack : nil))
         }
         token.pool.lease = nil
         token.hostname = ""

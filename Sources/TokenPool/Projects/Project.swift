@@ -48,6 +48,7 @@ public struct Project: Hashable, Sendable {
                 "roles": .array(draft.roles.map(JSON.string)), "files": .integer(draft.files.count),
                 "until": until.json,
             ])
+        note(.create, at: now, by: owner, draft.copyOf.map { ["copy_of": .integer($0)] } ?? [:])
     }
 
     private static func state(_ document: Document) -> ProjectState? {

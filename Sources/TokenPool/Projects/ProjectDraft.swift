@@ -22,6 +22,8 @@ public struct ProjectDraft: Hashable, Sendable {
     public var attributes: JSONObject
     /// The query that found the files, for people.
     public var query: String?
+    /// The project whose files these are, for people.
+    public var copyOf: Int?
     /// How long a worker may have a file; `nil` as long as it likes.
     public var workerTimeout: Duration?
     /// How long nothing may happen; `nil` for ever.

@@ -148,7 +148,7 @@ extension Projects {
         guard !ids.isEmpty else { return }
         let files = try await database.documents(ids).compactMap { $0.flatMap(FileReplicas.init) }
         try await spread(files.filter { (Timestamp($0.document["spread"]) ?? now + .seconds(1)) <= now })
-        report.finishedSets += files.map(\.document.id)
+        report.finishedReplicas += files.map(\.document.id)
     }
 
     /// Tells the files of all projects where they can be read now, and strikes the mark out.

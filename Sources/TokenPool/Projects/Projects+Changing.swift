@@ -45,17 +45,22 @@ extension Projects {
 
     /// Ends the project. Files that are reserved can still be given back.
     ///
+    /// - Parameter by: Who does it, for the log.
     /// - Returns: The project afterwards; `nil` when there is none.
-    public func cancel(_ number: Int) async throws -> Project? {
-        try await change(number) { $0.cancel(at: now) }
+    public func cancel(_ number: Int, by: String? = nil) async throws -> Project? {
+        try await change(number) { $0.cancel(at: now, by: by) }
     }
 
     /// Makes the project active, whatever it was.
     ///
+    /// - Parameter by: Who does it, for the log.
     /// - Returns: The project afterwards; `nil` when there is none.
-    public func activate(_ number: Int) async throws -> Project? {
-        try await change(number) { $0.activate(at: now) }
+    public func activate(_ number: Int, by: String? = nil) async throws -> Project? {
+        try await change(number) { $0.activate(at: now, by: by) }
     }
+
+    /// Makes an abandoned project active: a worker came back to it.
+    func wake(_ number: Int) async throws -> Project? { try await change(number) { $0.wake(at: now) } }
 
     /// Which files of a project to put back.
     public enum Restart: Hashable, Sendable {
@@ -67,9 +72,10 @@ extension Projects {
 
     /// Puts files back to initial; a project that ended is active again when that gives it something to do.
     ///
+    /// - Parameter by: Who does it, for the log.
     /// - Returns: The project afterwards; `nil` when there is none.
     /// - Throws: ``PoolError/Code/badInput`` when a file is not in the project; then nothing was put back.
-    public func restart(_ number: Int, _ which: Restart) async throws -> Project? {
+    public func restart(_ number: Int, _ which: Restart, by: String? = nil) async throws -> Project? {
         guard try await project(number) != nil else { return nil }
         var count = 0
         switch which {
@@ -89,7 +95,7 @@ extension Projects {
         }
         guard count > 0 else { return try await project(number) }
         return try await change(number) { project in
-            project.restart(try await counts(of: number), at: now)
+            project.restart(count, try await counts(of: number), at: now, by: by)
             return true
         }
     }
@@ -159,6 +165,7 @@ extension Projects {
             }
         }
         var draft = ProjectDraft(files: files, attributes: project.attributes, query: project.query)
+        draft.copyOf = number
         draft.attributes.merge(attributes)
         draft.workerTimeout = workerTimeout ?? project.workerTimeout
         draft.idleTimeout = idleTimeout ?? project.idleTimeout
@@ -167,14 +174,16 @@ extension Projects {
 
     /// Deletes a project with all its files, whatever its state. It is gone for readers at once.
     ///
-    /// - Returns: Whether there was one.
-    public func delete(_ number: Int) async throws -> Bool {
+    /// - Parameter condition: What must hold for the project as it stands now.
+    /// - Returns: Whether there was one, and it was meant.
+    public func delete(_ number: Int, if condition: (Project) -> Bool = { _ in true }) async throws -> Bool {
         let until = now + Self.trust
         let project = try await change(number) { project in
+            guard condition(project) else { return false }
             project.delete(trustedUntil: until)
             return true
         }
-        guard project != nil else { return false }
+        guard project?.state == .deleting else { return false }
         _ = try await remove(number)
         return true
     }

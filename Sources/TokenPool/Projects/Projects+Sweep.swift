@@ -30,13 +30,44 @@ extension Projects {
                 }
                 guard let after else { continue }
                 if after.state == .abandoned {
-                    report.finishedSets.append(project.document.id)
+                    report.closedProjects.append(project.number)
                 } else if after.state == .active, let idleAt = after.idleAt {
                     report.nextDue = min(report.nextDue ?? idleAt, idleAt)
                 }
             } else if (Timestamp(project.document["until"]) ?? now) <= now, try await remove(project.number) {
-                report.finishedSets.append(project.document.id)
+                report.closedProjects.append(project.number)
             }
         }
     }
+
+    /// Ends projects whose last file was closed by somebody who died then, and removes those that are old enough.
+    ///
+    /// A look at each active project, so this is not for every sweep.
+    ///
+    /// - Parameter age: Projects that came to their end longer ago are removed with their files; `nil` none.
+    func tendAll(removingAfter age: Duration?) async throws -> SweepReport {
+        var report = SweepReport()
+        do {
+            report.closedProjects = try await settleAll()
+            if let age { try await removeOld(now - age, &report) }
+        } catch let error as PoolError where error.code == .noSuchView {
+            // A pool without the views of projects has none.
+        }
+        return report
+    }
+
+    /// Removes projects that came to their end before that moment, some at a time.
+    private func removeOld(_ moment: Timestamp, _ report: inout SweepReport) async throws {
+        var query = ViewQuery(startKey: 0, endKey: moment.json)
+        query.limit = Self.removedAtATime
+        let rows = try await view(.endedProjects, query).rows
+        for number in rows.compactMap(\.value.intValue) {
+            // Somebody may have put files back meanwhile.
+            let isRemoved = try await delete(number) { project in project.over.map { $0 <= moment } ?? false }
+            if isRemoved { report.closedProjects.append(number) }
+        }
+        report.isFull = rows.count == Self.removedAtATime
+    }
+
+    private static let removedAtATime = 20
 }

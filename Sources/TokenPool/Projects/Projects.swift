@@ -29,6 +29,7 @@ extension ViewName {
     static let fileNames = ViewName(design: "dispatch", view: "names")
     static let projects = ViewName(design: "dispatch", view: "projects")
     static let changedReplicas = ViewName(design: "dispatch", view: "changed")
+    static let endedProjects = ViewName(design: "dispatch", view: "ended")
 }
 
 extension Projects {
@@ -59,7 +60,7 @@ extension Projects {
         return counts
     }
 
-    /// Which projects.
+    /// Which projects. Those in other states are not read.
     public struct Selection: Hashable, Sendable {
         /// Only of this owner; `nil` of all.
         public var owner: String?
@@ -80,6 +81,10 @@ extension Projects {
             self.notState = notState
             self.attributes = attributes
         }
+
+        fileprivate var states: [ProjectState] {
+            ProjectState.allCases.filter { $0.isVisible && $0 != notState && (state ?? $0) == $0 }
+        }
     }
 
     /// Projects by number.
@@ -87,21 +92,21 @@ extension Projects {
         // An empty owner means all of them in the view, and nobody here.
         guard selection.owner != "" else { return [] }
         var query = ViewQuery()
-        let owner = JSON.string(selection.owner ?? "")
-        let prefix = [owner] + (selection.state.map { [.string($0.rawValue)] } ?? [])
-        query.startKey = .array(prefix)
-        query.endKey = .array(prefix + [[:]])
         query.includeDocuments = true
         query.reduce = false
-        return try await view(.projects, query).rows.compactMap { $0.document.flatMap(Project.init) }
-            .filter { project in
-                project.state.isVisible && project.state != selection.notState
-                    && (selection.state.map { $0 == project.state } ?? true)
-                    // The order of views takes some names for the same.
-                    && (selection.owner.map { $0 == project.owner } ?? true)
-                    && selection.attributes.allSatisfy { project.attributes[$0.name] == $0.value }
-            }
-            .sorted { $0.number < $1.number }
+        var found: [Project] = []
+        for state in selection.states {
+            let prefix: [JSON] = [.string(selection.owner ?? ""), .string(state.rawValue)]
+            query.startKey = .array(prefix)
+            query.endKey = .array(prefix + [[:]])
+            found += try await view(.projects, query).rows.compactMap { $0.document.flatMap(Project.init) }
+                .filter { project in
+                    // The document may be newer than its row, and the order of views takes some names for the same.
+                    project.state == state && (selection.owner.map { $0 == project.owner } ?? true)
+                        && selection.attributes.allSatisfy { project.attributes[$0.name] == $0.value }
+                }
+        }
+        return found.sorted { $0.number < $1.number }
     }
 
     /// The files of a project in the order in which it was made, page by page.

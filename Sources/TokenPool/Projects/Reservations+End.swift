@@ -7,7 +7,7 @@ import Synchronization
 // Counting is a read of a view that every write before has to go into, so it is not done for each file: this desk knows how
 // many were open and takes off those that it closes. Others may close some too, and then there are fewer than it knows: so
 // while files are closed the project is counted once a second as well. Whoever asks for a file and finds none counts. Should
-// all that be lost with the process, ``Projects/settleAll()`` finds the project.
+// all that be lost with the process, a janitor finds the project (``Projects/settleAll()``).
 extension Reservations {
     /// How long a project may have no open file before it ends, where others closed some too.
     private static let lateness = Duration.seconds(1)

@@ -67,7 +67,7 @@ final class Reservations: Sendable {
         for (index, request) in requests.enumerated() {
             if try await request.isAllowed(project) { open.append(index) } else { answers[index] = .success(.refused) }
         }
-        if !open.isEmpty, project.state == .abandoned, let active = try await projects.activate(number) {
+        if !open.isEmpty, project.state == .abandoned, let active = try await projects.wake(number) {
             project = active
             remember(project)
             if let idleAt = project.idleAt { note(idleAt) }
@@ -192,7 +192,7 @@ extension Reservations {
             case .success(.wrongWorker), .success(.refused), .failure: if let claim = held[call.did] { hold([claim]) }
             }
         }
-        if released > 0, project.state == .abandoned, let active = try await projects.activate(number) {
+        if released > 0, project.state == .abandoned, let active = try await projects.wake(number) {
             remember(active)
             if let idleAt = active.idleAt { note(idleAt) }
         }

@@ -70,9 +70,9 @@ struct ProjectTests {
         var project = project()
         _ = project.end(FileCounts([.failed: 2]), at: start)
         let before = project
-        project.restart(FileCounts([.failed: 2]), at: start)
+        project.restart(0, FileCounts([.failed: 2]), at: start)
         #expect(project.state == .failed && project != before)
-        project.restart(FileCounts([.failed: 1, .initial: 1]), at: start)
+        project.restart(1, FileCounts([.failed: 1, .initial: 1]), at: start)
         #expect(project.state == .active && project.ended == nil)
     }
 
