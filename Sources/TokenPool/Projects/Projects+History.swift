@@ -71,9 +71,9 @@ public struct ActivityWindow: Hashable, Sendable {
     /// many, or its parts are of another length.
     public init?(from start: Timestamp, to end: Timestamp, part: Duration) {
         let seconds = Int(part.components.seconds)
-        guard seconds > 0, seconds.isMultiple(of: 10), start.seconds >= 0 else { return nil }
+        guard seconds > 0, seconds.isMultiple(of: 10), start.seconds >= 0, start < end else { return nil }
         let first = start.seconds / seconds * seconds
-        guard first < end.seconds, (end.seconds - first) / seconds < Self.mostParts else { return nil }
+        guard first < end.seconds, (end.seconds - first + seconds - 1) / seconds <= Self.mostParts else { return nil }
         self.start = Timestamp(seconds: first)
         self.end = end
         self.part = .seconds(seconds)
