@@ -55,7 +55,9 @@ extension Projects {
             if try await call.isAllowed(project) { open.append(index) } else { answers[index] = .success(.refused) }
         }
         var known = held
-        for _ in 0..<2 where !open.isEmpty {
+        for round in 0..<2 where !open.isEmpty {
+            // What was known of a file may be old: who has it now stands in the document.
+            var doubtful: [Int] = []
             let unknown = open.map { calls[$0].did }.filter { known[$0] == nil }
             if !unknown.isEmpty {
                 for (did, file) in zip(unknown, try await files(unknown, of: project.number)) {
@@ -69,22 +71,25 @@ extension Projects {
                 guard let claim = known[call.did] else { continue }
                 if let worker = call.worker, worker != claim.lease.worker {
                     answers[index] = .success(.wrongWorker)
+                    if round == 0, held[call.did] != nil { doubtful.append(index) }
                 } else if taken.insert(call.did).inserted {
                     claims.append((index, claim))
                 }
             }
-            open = []
             for ((index, claim), outcome) in zip(claims, try await write(claims, calls, now)) {
                 switch outcome {
                 case .success(.saved(let token)):
                     if let file = Project.FileHandle(token) { answers[index] = .success(.released(file)) }
                 case .success(.superseded):
-                    // What was known of it was old, and somebody else may have it: who that is stands in the document.
-                    if held[calls[index].did]?.lease == claim.lease { open.append(index) }
+                    if round == 0, held[calls[index].did]?.lease == claim.lease { doubtful.append(index) }
                 case .failure(let error): answers[index] = .failure(error)
                 }
             }
-            for index in open { known[calls[index].did] = nil }
+            open = doubtful.sorted()
+            for index in open {
+                known[calls[index].did] = nil
+                answers[index] = .success(.notReserved)
+            }
         }
         return answers
     }

@@ -187,9 +187,9 @@ extension Reservations {
             case .success(.released(let file)):
                 released += 1
                 if !file.state.isOpen { closed += 1 }
-            case .success(.notReserved), .success(.missing): break
-            // Still reserved: by who had it.
-            case .success(.wrongWorker), .success(.refused), .failure: if let claim = held[call.did] { hold([claim]) }
+            // Who has it is looked up when it comes back.
+            case .success(.notReserved), .success(.missing), .success(.wrongWorker): break
+            case .success(.refused), .failure: if let claim = held[call.did] { hold([claim]) }
             }
         }
         if released > 0, project.state == .abandoned, let active = try await projects.wake(number) {
